@@ -94,3 +94,10 @@ def floor_id(at: datetime) -> UUID:
     """The smallest id of that millisecond: the bound of a partition or of a range query."""
     milliseconds = max(0, (at - _EPOCH) // timedelta(milliseconds=1))
     return UUID(int=milliseconds << 80 | _VERSION | _VARIANT)
+
+
+def new_row_id() -> UUID:
+    """A time-ordered UUIDv7 for a row that is not a call: a key, a price, a deployment."""
+    noise = int.from_bytes(os.urandom(10))
+    high = _VERSION | (noise >> 62 & 0xFFF) << 64
+    return UUID(int=(time.time_ns() // 1_000_000) << 80 | high | _VARIANT | noise & (1 << 62) - 1)

@@ -1,0 +1,1 @@
+"""Wires everything by dotted path; no app imports it."""

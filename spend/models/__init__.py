@@ -1,0 +1,22 @@
+"""The bank's rows."""
+
+from spend.models.accounts import Budget, BudgetMode, BudgetWindow, Draw, Reservation
+from spend.models.events import Audit, JobRun
+from spend.models.log import CallStatus, Rollup, SpendLog, TagSet
+from spend.models.prices import Price, PriceSource
+
+__all__ = [
+    "Audit",
+    "Budget",
+    "BudgetMode",
+    "BudgetWindow",
+    "CallStatus",
+    "Draw",
+    "JobRun",
+    "Price",
+    "PriceSource",
+    "Reservation",
+    "Rollup",
+    "SpendLog",
+    "TagSet",
+]

@@ -1,0 +1,28 @@
+-- change_window: an open window takes on its budget's present limit and mode; what is spent stays.
+create or replace function spend_change_window(budget bigint) returns void language plpgsql as $$
+begin
+  perform 1 from spend_budgetwindow where budget_id = budget and is_open for update;
+  update spend_budgetwindow w
+     set "limit" = b."limit", mode = b.mode,
+         excess = case when b.mode = 'strict' and b."limit" is not null
+                       then greatest(0, w.spent + w.reserved - b."limit") else 0 end
+    from spend_budget b where b.id = budget and w.budget_id = budget and w.is_open;
+end $$;
+
+-- replace_window: close the open window now, keep it, and open one with nothing spent.
+create or replace function spend_replace_window(budget bigint, next_ends_at timestamptz)
+returns bigint language plpgsql as $$
+declare
+  moment timestamptz;
+  opened bigint;
+begin
+  perform 1 from spend_budgetwindow where budget_id = budget and is_open for update;
+  select greatest(clock_timestamp(), max(starts_at) + interval '1 microsecond') into moment
+    from spend_budgetwindow where budget_id = budget;
+  update spend_budgetwindow set is_open = false, ends_at = moment
+   where budget_id = budget and is_open;
+  insert into spend_budgetwindow (budget_id, starts_at, ends_at, mode, "limit")
+    select budget, moment, next_ends_at, b.mode, b."limit" from spend_budget b where b.id = budget
+    returning id into opened;
+  return opened;
+end $$;

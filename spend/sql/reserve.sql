@@ -1,0 +1,104 @@
+-- reserve: hold each call's amount on every window it draws on, or on none.
+-- The only place that decides whether a call has room: on locked rows, in order of arrival.
+create or replace function spend_reserve(
+  batch jsonb,       -- [{"id", "draws": positions in budgets, "expected", "bound", "seconds", "intent"}]
+  budgets bigint[],  -- every budget that the batch draws on, each once
+  worker_id bigint
+) returns json language plpgsql as $$
+declare
+  moment timestamptz;
+  locked bigint[];
+  window_ids bigint[]; strict boolean[]; limits bigint[]; spent bigint[]; held bigint[];
+  adds bigint[] := array_fill(0::bigint, array[cardinality(budgets)]);
+  ids uuid[];
+  known uuid[];
+  verdicts json[] := '{}';
+  verdict json;
+  call record;
+  position int;
+  amount bigint;
+  call_windows bigint[];
+  call_holds bigint[];
+  states json;
+begin
+  select array_agg(id) into locked from (
+    select id from spend_budgetwindow
+     where budget_id = any(budgets) and is_open order by id for update) w;
+
+  -- Read the clock once, after the locks: a long wait cannot admit into a window that ended.
+  moment := clock_timestamp();
+  select array_agg(w.id order by b.n), array_agg(w.mode = 'strict' and w."limit" is not null order by b.n),
+         array_agg(w."limit" order by b.n), array_agg(w.spent order by b.n),
+         array_agg(w.reserved order by b.n)
+    into window_ids, strict, limits, spent, held
+    from unnest(budgets) with ordinality as b(budget_id, n)
+    left join spend_budgetwindow w on w.budget_id = b.budget_id and w.id = any(locked)
+     and w.is_open and (w.ends_at is null or w.ends_at > moment);
+
+  -- An id that is here or in the log was admitted before: a retry, or an original that comes late.
+  select array_agg(r.id order by r.id) into ids from jsonb_to_recordset(batch) as r(id uuid);
+  select array_agg(k.id) into known from (
+    select id from spend_reservation where id = any(ids)
+    union all
+    select id from spend_spendlog
+     where id >= ids[1] and id <= ids[cardinality(ids)] and id = any(ids)) k;
+
+  for call in
+    select * from jsonb_to_recordset(batch)
+      as r(id uuid, draws int[], expected bigint, bound bigint, seconds int, intent jsonb)
+  loop
+    verdict := null;
+    call_windows := '{}';
+    call_holds := '{}';
+    if call.id = any(known) then
+      verdict := json_build_object('known',
+        (select case when exists (select 1 from spend_reservation where id = call.id)
+                     then 'reserved' else 'logged' end));
+    else
+      foreach position in array call.draws loop
+        if window_ids[position] is null then
+          verdict := json_build_object('gone', budgets[position]);
+        elsif strict[position] and call.bound is null then
+          verdict := json_build_object('unbounded', true);
+        else
+          amount := case when strict[position] then call.bound else call.expected end;
+          if case when strict[position]
+                  then spent[position] + held[position] + amount > limits[position]
+                  else spent[position] + held[position] >= limits[position] end then
+            verdict := json_build_object('refused', position, 'window', window_ids[position],
+              'spent', spent[position], 'reserved', held[position], 'limit', limits[position],
+              'requested', amount);
+          end if;
+        end if;
+        exit when verdict is not null;
+        call_windows := call_windows || window_ids[position];
+        call_holds := call_holds || amount;
+      end loop;
+    end if;
+
+    if verdict is null then
+      for n in 1..cardinality(call.draws) loop
+        position := call.draws[n];
+        held[position] := held[position] + call_holds[n];
+        adds[position] := adds[position] + call_holds[n];
+      end loop;
+      insert into spend_reservation
+        (id, worker, windows, holds, estimate, admitted_at, expires_at, intent)
+        values (call.id, worker_id, call_windows, call_holds, call.expected, moment,
+                moment + make_interval(secs => call.seconds), call.intent);
+    end if;
+    verdicts := verdicts || coalesce(verdict, 'true'::json);
+  end loop;
+
+  update spend_budgetwindow w set reserved = w.reserved + a.amount
+    from unnest(window_ids, adds) as a(id, amount)
+   where w.id = a.id and a.amount <> 0;
+
+  select json_agg(json_build_array(window_ids[n], strict[n], limits[n], spent[n], held[n],
+                                   extract(epoch from w.ends_at)) order by n)
+    into states
+    from generate_series(1, cardinality(budgets)) n
+    left join spend_budgetwindow w on w.id = window_ids[n];
+  return json_build_object('calls', array_to_json(verdicts), 'windows', coalesce(states, '[]'),
+                           'now', extract(epoch from moment));
+end $$;
