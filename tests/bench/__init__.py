@@ -1,0 +1,1 @@
+"""Evidence that Tollgate is fast: `python -m tests.bench --help`."""
