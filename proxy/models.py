@@ -6,7 +6,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from spend.ids import new_row_id
-from spend.models import Budget, Draw
+from spend.models import Budget, FurtherDraw
 
 
 class APIKey(models.Model):
@@ -59,12 +59,12 @@ class APIKey(models.Model):
         return f"sk-...{self.ending}"
 
 
-class KeyDraw(Draw):
+class KeyDraw(FurtherDraw):
     """A further budget of a key's own, or a pot that it draws on."""
 
     key = models.ForeignKey(APIKey, on_delete=models.CASCADE, related_name="draws")
 
-    class Meta(Draw.Meta):
+    class Meta(FurtherDraw.Meta):
         abstract = False
         constraints = [
             models.UniqueConstraint(fields=["key", "budget"], name="key_draws_once_on_a_budget"),

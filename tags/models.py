@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from spend.models import Budget, Draw
+from spend.models import Budget, FurtherDraw
 
 
 class Tag(models.Model):
@@ -38,12 +38,12 @@ class Tag(models.Model):
         return self.name
 
 
-class TagDraw(Draw):
+class TagDraw(FurtherDraw):
     """A further budget of a tag's own, or a pot that it draws on."""
 
     tag = models.ForeignKey(Tag, on_delete=models.CASCADE, related_name="draws")
 
-    class Meta(Draw.Meta):
+    class Meta(FurtherDraw.Meta):
         abstract = False
         constraints = [
             models.UniqueConstraint(fields=["tag", "budget"], name="tag_draws_once_on_a_budget"),

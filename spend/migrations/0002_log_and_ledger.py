@@ -131,6 +131,7 @@ class Migration(migrations.Migration):
             "expire",
             "open_window",
             "change_window",
+            "sweep",
             "notify",
         ),
         migrations.RunSQL("select spend_make_partitions(3)", migrations.RunSQL.noop),

@@ -1,6 +1,6 @@
 """The bank's rows."""
 
-from spend.models.accounts import Budget, BudgetMode, BudgetWindow, Draw, Reservation
+from spend.models.accounts import Budget, BudgetMode, BudgetWindow, FurtherDraw, Reservation
 from spend.models.events import Audit, JobRun
 from spend.models.log import CallStatus, Rollup, SpendLog, TagSet
 from spend.models.prices import Price, PriceSource
@@ -11,7 +11,7 @@ __all__ = [
     "BudgetMode",
     "BudgetWindow",
     "CallStatus",
-    "Draw",
+    "FurtherDraw",
     "JobRun",
     "Price",
     "PriceSource",

@@ -128,7 +128,7 @@ class BudgetWindow(models.Model):
         return f"{self.budget_id} from {self.starts_at:%Y-%m-%d %H:%M}"
 
 
-class Draw(models.Model):
+class FurtherDraw(models.Model):
     """That somebody draws on a further budget or a pot. Concrete in the apps above."""
 
     budget = models.ForeignKey(Budget, on_delete=models.PROTECT, related_name="%(class)ss")

@@ -8,15 +8,16 @@ create or replace function spend_reserve(
 declare
   moment timestamptz;
   locked bigint[];
-  window_ids bigint[]; strict boolean[]; limits bigint[]; spent bigint[]; held bigint[];
+  window_ids bigint[]; is_strict boolean[]; limits bigint[]; spent bigint[]; held bigint[];
   adds bigint[] := array_fill(0::bigint, array[cardinality(budgets)]);
   ids uuid[];
   known uuid[];
   verdicts json[] := '{}';
   verdict json;
-  call record;
-  position int;
+  item record;
+  slot int;
   amount bigint;
+  is_full boolean;
   call_windows bigint[];
   call_holds bigint[];
   states json;
@@ -30,7 +31,7 @@ begin
   select array_agg(w.id order by b.n), array_agg(w.mode = 'strict' and w."limit" is not null order by b.n),
          array_agg(w."limit" order by b.n), array_agg(w.spent order by b.n),
          array_agg(w.reserved order by b.n)
-    into window_ids, strict, limits, spent, held
+    into window_ids, is_strict, limits, spent, held
     from unnest(budgets) with ordinality as b(budget_id, n)
     left join spend_budgetwindow w on w.budget_id = b.budget_id and w.id = any(locked)
      and w.is_open and (w.ends_at is null or w.ends_at > moment);
@@ -43,49 +44,54 @@ begin
     select id from spend_spendlog
      where id >= ids[1] and id <= ids[cardinality(ids)] and id = any(ids)) k;
 
-  for call in
+  for item in
     select * from jsonb_to_recordset(batch)
       as r(id uuid, draws int[], expected bigint, bound bigint, seconds int, intent jsonb)
   loop
     verdict := null;
     call_windows := '{}';
     call_holds := '{}';
-    if call.id = any(known) then
+    if item.id = any(known) then
       verdict := json_build_object('known',
-        (select case when exists (select 1 from spend_reservation where id = call.id)
+        (select case when exists (select 1 from spend_reservation where id = item.id)
                      then 'reserved' else 'logged' end));
     else
-      foreach position in array call.draws loop
-        if window_ids[position] is null then
-          verdict := json_build_object('gone', budgets[position]);
-        elsif strict[position] and call.bound is null then
+      foreach slot in array item.draws loop
+        if window_ids[slot] is null then
+          verdict := json_build_object('gone', budgets[slot]);
+        elsif is_strict[slot] and item.bound is null then
           verdict := json_build_object('unbounded', true);
         else
-          amount := case when strict[position] then call.bound else call.expected end;
-          if case when strict[position]
-                  then spent[position] + held[position] + amount > limits[position]
-                  else spent[position] + held[position] >= limits[position] end then
-            verdict := json_build_object('refused', position, 'window', window_ids[position],
-              'spent', spent[position], 'reserved', held[position], 'limit', limits[position],
-              'requested', amount);
+          amount := case when is_strict[slot] then item.bound else item.expected end;
+          is_full := case when is_strict[slot]
+                          then spent[slot] + held[slot] + amount > limits[slot]
+                          else spent[slot] + held[slot] >= limits[slot] end;
+          if is_full then
+            select json_build_object('refused', slot, 'spent', spent[slot], 'reserved', held[slot],
+                     'limit', limits[slot], 'requested', amount, 'budget', b.public_id,
+                     'is_pot', b.is_pot, 'mode', w.mode, 'duration', b.duration,
+                     'starts_at', w.starts_at, 'resets_at', w.ends_at)
+              into verdict
+              from spend_budgetwindow w join spend_budget b on b.id = w.budget_id
+             where w.id = window_ids[slot];
           end if;
         end if;
         exit when verdict is not null;
-        call_windows := call_windows || window_ids[position];
+        call_windows := call_windows || window_ids[slot];
         call_holds := call_holds || amount;
       end loop;
     end if;
 
     if verdict is null then
-      for n in 1..cardinality(call.draws) loop
-        position := call.draws[n];
-        held[position] := held[position] + call_holds[n];
-        adds[position] := adds[position] + call_holds[n];
+      for n in 1..cardinality(item.draws) loop
+        slot := item.draws[n];
+        held[slot] := held[slot] + call_holds[n];
+        adds[slot] := adds[slot] + call_holds[n];
       end loop;
       insert into spend_reservation
         (id, worker, windows, holds, estimate, admitted_at, expires_at, intent)
-        values (call.id, worker_id, call_windows, call_holds, call.expected, moment,
-                moment + make_interval(secs => call.seconds), call.intent);
+        values (item.id, worker_id, call_windows, call_holds, item.expected, moment,
+                moment + make_interval(secs => item.seconds), item.intent);
     end if;
     verdicts := verdicts || coalesce(verdict, 'true'::json);
   end loop;
@@ -94,7 +100,7 @@ begin
     from unnest(window_ids, adds) as a(id, amount)
    where w.id = a.id and a.amount <> 0;
 
-  select json_agg(json_build_array(window_ids[n], strict[n], limits[n], spent[n], held[n],
+  select json_agg(json_build_array(window_ids[n], is_strict[n], limits[n], spent[n], held[n],
                                    extract(epoch from w.ends_at)) order by n)
     into states
     from generate_series(1, cardinality(budgets)) n

@@ -1,0 +1,103 @@
+"""Billing: how a call's attempts ended -> all that the call owes, and what its row will say."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from spend.money import Nanos
+from spend.pricing import Tariff, cost
+from spend.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """The upstream said what was used."""
+
+    usage: Usage
+    tariff: Tariff
+    service_tier: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A whole answer without a usable usage: our own count of it."""
+
+    usage: Usage
+    tariff: Tariff
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Sent, and cut short: billed at what was delivered, else at the estimate; never free."""
+
+    delivered: Usage | None
+    tariff: Tariff
+
+
+@dataclass(frozen=True, slots=True)
+class Unbilled:
+    """Certain that the upstream charges nothing."""
+
+
+Ending = Metered | Counted | Unknown | Unbilled
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """The money side of a settled call."""
+
+    cost: Nanos
+    status: str  # success | estimated | failure
+    usage: Usage
+    usage_source: str  # upstream | counted | estimate | none
+    price_id: UUID | None
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What else the call's row tells: times, ids, attempts, the error."""
+
+    http_status: int
+    ended_at: datetime
+    first_byte_at: datetime | None = None
+    client_disconnected: bool = False
+    upstream_model: str | None = None
+    upstream_request_id: str | None = None
+    attempts: Sequence[Mapping[str, Any]] = ()
+    error: Mapping[str, Any] | None = None
+    flags: tuple[str, ...] = field(default=())
+
+
+def bill_for(endings: Sequence[Ending], *, estimate: Nanos) -> Bill:
+    """Every attempt that may have been billed is billed; the row takes the last one's usage.
+
+    `estimate` is what an attempt costs whose ending is unknown and that delivered nothing: the
+    largest of the call's holds.
+    """
+    billed = [ending for ending in endings if not isinstance(ending, Unbilled)]
+    if not billed:
+        return Bill(Nanos(0), "failure", Usage(), "none", None)
+    bills = [_bill_one(ending, estimate) for ending in billed]
+    last = bills[-1]
+    total = Nanos(sum(bill.cost for bill in bills))
+    return Bill(total, last.status, last.usage, last.usage_source, last.price_id, last.flags)
+
+
+def _bill_one(ending: Metered | Counted | Unknown, estimate: Nanos) -> Bill:
+    tariff = ending.tariff
+    price_id = UUID(tariff.price_id) if tariff.price_id else None
+    flags = () if price_id else ("unpriced",)
+    match ending:
+        case Metered(usage, _, tier):
+            amount = cost(usage, tariff, service_tier=tier)
+            return Bill(amount, "success", usage, "upstream", price_id, flags)
+        case Counted(usage, _):
+            return Bill(cost(usage, tariff), "success", usage, "counted", price_id, flags)
+        case Unknown(None, _):
+            return Bill(estimate, "estimated", Usage(), "estimate", price_id, flags)
+        case Unknown(delivered, _):
+            amount = cost(delivered, tariff)
+            return Bill(amount, "estimated", delivered, "counted", price_id, flags)

@@ -1,0 +1,65 @@
+"""Budgets: create_budget, change_budget, reset_budget; a budget and its open window change together."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+
+from spend.models import Budget
+from spend.rollover import database_now, roll_over
+from spend.windows import window_at
+
+SCHEDULE = ("duration", "time_zone", "start")
+TERMS = ("limit", "soft_limit", "mode", "alert_thresholds", *SCHEDULE)
+
+
+@transaction.atomic
+def create_budget(**terms: Any) -> Budget:
+    """A budget with its first window open, counted from now (whole seconds) or from `start`.
+
+    Terms are those of TERMS, `public_id` and `is_pot`; they must have been validated.
+    """
+    anchor = database_now().replace(microsecond=0)
+    budget = Budget.objects.create(anchor=anchor, **terms)
+    roll_over(budget.pk)
+    return budget
+
+
+@transaction.atomic
+def change_budget(budget: Budget, changes: Mapping[str, Any]) -> bool:
+    """Apply changed terms; whether the schedule changed, so that a new window was opened.
+
+    A limit or mode counts at once in the open window, and what is spent stays. Another duration,
+    zone or start closes the open window now, keeps it, and opens one with nothing spent. The same
+    value again changes nothing.
+    """
+    locked = Budget.objects.select_for_update().get(pk=budget.pk)
+    changed = {name: value for name, value in changes.items() if getattr(locked, name) != value}
+    for name, value in changed.items():
+        setattr(locked, name, value)
+    reschedules = not changed.keys().isdisjoint(SCHEDULE)
+    if reschedules:
+        locked.anchor = database_now().replace(microsecond=0)
+    locked.save()
+    if reschedules:
+        replace_window(locked, window_at(locked.schedule, database_now()).ends_at)
+    elif changed:
+        with connection.cursor() as cursor:
+            cursor.execute("select spend_change_window(%s)", [locked.pk])
+    budget.refresh_from_db()
+    return reschedules
+
+
+@transaction.atomic
+def reset_budget(budget: Budget) -> None:
+    """Close the open window now and open one with nothing spent that ends when the old one would."""
+    locked = Budget.objects.select_for_update().get(pk=budget.pk)
+    window_id = roll_over(locked.pk)
+    window = locked.windows.get(pk=window_id)
+    replace_window(locked, window.ends_at)
+
+
+def replace_window(budget: Budget, ends_at: datetime | None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("select spend_replace_window(%s, %s)", [budget.pk, ends_at])

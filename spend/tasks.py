@@ -1,0 +1,34 @@
+"""Celery tasks: each one wraps a verb that lives with its noun, and runs one at a time."""
+
+from celery import shared_task
+
+from spend import partitions, prices, rollover, sweep
+from spend.jobs import run_single
+
+SECOND_LOOK_SECONDS = 5.0
+
+
+@shared_task
+def roll_over_budgets() -> None:
+    run_single("rollover", rollover.roll_over_idle_budgets)
+
+
+@shared_task
+def sweep_reservations() -> None:
+    run_single("sweep", _sweep)
+
+
+@shared_task
+def make_partitions() -> None:
+    run_single("partitions", partitions.make_partitions)
+
+
+@shared_task
+def load_prices() -> None:
+    run_single("prices", prices.load_catalogue)
+
+
+def _sweep() -> int:
+    return sweep.sweep_reservations(second_look_seconds=SECOND_LOOK_SECONDS)
+
+
