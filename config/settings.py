@@ -1,6 +1,8 @@
 """Settings: the only file that reads the environment."""
 
+import os
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import environ
@@ -237,6 +239,9 @@ STREAM_HEARTBEAT_SECONDS = read_seconds("STREAM_HEARTBEAT_SECONDS", 15)
 DRAIN_SECONDS = read_seconds("DRAIN_SECONDS", 120)
 PRIVATE_UPSTREAMS = env.bool("PRIVATE_UPSTREAMS", default=True)
 UPSTREAM_KEY_ENV = env.str("UPSTREAM_KEY_ENV", default="*_API_KEY")
+UPSTREAM_SECRETS = {  # what `os.environ/NAME` may name in a deployment
+    name: value for name, value in os.environ.items() if fnmatchcase(name, UPSTREAM_KEY_ENV)
+}
 CONNECT_SECONDS = read_seconds("CONNECT_SECONDS", 5, least=1)
 FIRST_BYTE_SECONDS = read_seconds("FIRST_BYTE_SECONDS", 600, least=1)
 STREAM_FIRST_BYTE_SECONDS = read_seconds("STREAM_FIRST_BYTE_SECONDS", 120, least=1)
