@@ -1,0 +1,85 @@
+"""One web worker: serves an ASGI application on a socket that its parent has bound.
+
+The parent keeps the socket, so callers who wait in its queue are served by another worker, or by
+the next one, when this one dies.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import importlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+
+import uvicorn
+import uvloop
+
+from config.draining import Application, Draining
+
+BACKLOG = 4096
+KEEP_ALIVE_SECONDS = 75
+DRAIN_SECONDS_MAX = 30.0
+CANCEL_SECONDS_MAX = 5  # for what is still open then: its task is told, and settles
+
+
+class Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are ours: the first drains."""
+        yield
+
+
+async def serve(application: Application, listener: socket.socket, *, lifespan: str) -> None:
+    draining = Draining(application)
+    server = Server(
+        uvicorn.Config(
+            draining,
+            http="httptools",
+            ws="none",
+            lifespan=lifespan,
+            access_log=False,
+            log_config=None,
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,  # whom to believe is the gateway's decision (TRUSTED_PROXIES)
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=CANCEL_SECONDS_MAX,
+        )
+    )
+    stop_asked = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop_asked.set)
+    ending = asyncio.create_task(end_when_asked(server, draining, stop_asked))
+    await server.serve(sockets=[listener])
+    ending.cancel()
+
+
+async def end_when_asked(server: Server, draining: Draining, stop_asked: asyncio.Event) -> None:
+    await stop_asked.wait()
+    await draining.begin(server.server_state.tasks, seconds_max=DRAIN_SECONDS_MAX)
+    server.should_exit = True
+
+
+def load(dotted: str) -> Application:
+    module, _, name = dotted.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m config.web", description=__doc__)
+    parser.add_argument("--fd", type=int, required=True, help="the bound, listening socket")
+    parser.add_argument("--application", default="config.asgi:application")
+    parser.add_argument("--lifespan", choices=("on", "auto"), default="on")
+    parser.add_argument("--folder", required=True, help="names whose worker this is, for `ps`")
+    options = parser.parse_args()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    listener = socket.socket(fileno=options.fd)
+    uvloop.run(serve(load(options.application), listener, lifespan=options.lifespan))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
