@@ -24,7 +24,15 @@ _DOLLARS_TEXT = re.compile(r"-?[0-9]{1,30}(\.[0-9]{0,30})?")
 
 
 class BadAmount(ValueError):
-    """Not an amount that can be kept. The text is for the client and follows a field's name."""
+    """Not an amount that can be kept.
+
+    The text is for the client. It begins with the field's name where that is known here (then
+    `field` holds it too), and follows it otherwise: "must be a number".
+    """
+
+    def __init__(self, says: str, field: str | None = None) -> None:
+        super().__init__(f"{field} {says}" if field else says)
+        self.field = field
 
 
 def parse_dollars(value: object) -> Nanos:

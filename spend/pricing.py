@@ -1,0 +1,149 @@
+"""Tariff: a Price in the form that the hot path holds; cost(usage, tariff) -> Nanos."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from spend.errors import ModelNotPriced
+from spend.money import Nanos, Picos, round_up
+from spend.price_fields import rates_from_wire, wire_from_rates
+from spend.rates import RATE_KINDS, TOKEN_KINDS, RateCard, RateMap, Rates, read_rates, write_rates
+from spend.usage import Counts, Usage
+
+__all__ = [
+    "UNPRICED",
+    "Tariff",
+    "breakdown",
+    "cost",
+    "cost_as_far_as_priced",
+    "rates_from_wire",
+    "wire_from_rates",
+]
+
+# A missing part price is the base price of its side.
+BASE_OF = {
+    "cached_input": ("input",),
+    "cache_write": ("input",),
+    "cache_write_1h": ("cache_write", "input"),
+    "audio_input": ("input",),
+    "reasoning": ("output",),
+    "audio_output": ("output",),
+    "image_output": ("output",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """One Price, frozen. `price_id` is None where no row stands behind it."""
+
+    price_id: str | None
+    source: str
+    card: RateCard
+
+    @classmethod
+    def from_rates(cls, rates: Mapping[str, Any], *, price_id: str | None, source: str) -> Self:
+        """The tariff of a `Price.rates` object; BadAmount names the member that is wrong."""
+        return cls(price_id, source, read_rates(rates))
+
+    def as_rates(self) -> dict[str, Any]:
+        """The `Price.rates` object of this tariff."""
+        return write_rates(self.card)
+
+    @property
+    def is_priced(self) -> bool:
+        return self.source != UNPRICED.source
+
+    @property
+    def marks(self) -> list[int]:
+        """The numbers of input tokens above which some price changes."""
+        every = [self.card.standard, *self.card.variants.values()]
+        return sorted({mark for rates in every for mark in rates.above})
+
+    def rate(
+        self, kind: str, *, input_total: int = 0, service_tier: str | None = None
+    ) -> Picos | None:
+        """What a unit costs in a call with so much input; None if it has no price at all."""
+        return _find(kind, self._levels(input_total, service_tier))
+
+    def _levels(self, input_total: int, service_tier: str | None) -> list[RateMap]:
+        """Where to look for a price, first one first: long context before service tier."""
+        variant = self.card.variants.get(service_tier or "")
+        tables = [variant, self.card.standard] if variant else [self.card.standard]
+        marks = sorted({mark for rates in tables for mark in rates.above}, reverse=True)
+        passed = [mark for mark in marks if input_total > mark]
+        tiers = [rates.above[mark] for mark in passed for rates in tables if mark in rates.above]
+        return tiers + [rates.base for rates in tables]
+
+
+# For models served without a price: all is free here, and `is_priced` is false.
+UNPRICED = Tariff(
+    None, "unpriced", RateCard(Rates(dict.fromkeys((*RATE_KINDS, "tools"), Picos(0))))
+)
+
+
+def cost(usage: Usage, tariff: Tariff, *, service_tier: str | None = None) -> Nanos:
+    """Units x pico-dollars, summed over the kinds, rounded up once to nano-dollars.
+
+    The long-context tier is chosen by all input tokens, cached ones included.
+    Raises ModelNotPriced when a kind that was used has no price. Source: D6.
+    """
+    return round_up(sum(breakdown(usage, tariff, service_tier=service_tier).values()))
+
+
+def breakdown(usage: Usage, tariff: Tariff, *, service_tier: str | None = None) -> dict[str, int]:
+    """Pico-dollars by kind, only of what was used; their sum rounded up is the cost."""
+    found: dict[str, int] = {}
+    for kind, picos in _parts(usage, tariff, service_tier):
+        if picos is None:
+            raise ModelNotPriced(kind)
+        found[kind] = found.get(kind, 0) + picos
+    return found
+
+
+def cost_as_far_as_priced(
+    usage: Usage, tariff: Tariff, *, service_tier: str | None = None
+) -> tuple[Nanos, list[str]]:
+    """Never raises: the cost of the kinds that have a price, and the kinds that have none.
+
+    For the bill of a call that is over, where money is owed whether or not the list is complete.
+    """
+    parts = list(_parts(usage, tariff, service_tier))
+    known = round_up(sum(picos for _, picos in parts if picos is not None))
+    return known, [kind for kind, picos in parts if picos is None]
+
+
+def _parts(
+    usage: Usage, tariff: Tariff, service_tier: str | None
+) -> Iterator[tuple[str, int | None]]:
+    levels = tariff._levels(usage.input_total, service_tier)
+    for kind in (*TOKEN_KINDS, "input_images", "characters", "searches"):
+        if units := getattr(usage, kind):
+            rate = _find(kind, levels)
+            yield kind, None if rate is None else units * rate
+    for kind, milliseconds in (
+        ("input_seconds", usage.input_ms),
+        ("output_seconds", usage.output_ms),
+    ):
+        if milliseconds:
+            rate = _find(kind, levels)
+            yield kind, None if rate is None else -(-milliseconds * rate // 1_000)
+    yield from _named_parts("images", usage.images, tariff.card.image_prices, levels)
+    yield from _named_parts("tools", usage.tools, tariff.card.tool_prices, levels)
+    if fee := _find("requests", levels):
+        yield "requests", fee * max(1, usage.requests)
+
+
+def _named_parts(
+    kind: str, used: Counts, prices: RateMap, levels: list[RateMap]
+) -> Iterator[tuple[str, int | None]]:
+    for name, count in used:
+        rate = prices.get(name, _find(kind, levels))
+        yield kind, None if rate is None else count * rate
+
+
+def _find(kind: str, levels: list[RateMap]) -> Picos | None:
+    for name in (kind, *BASE_OF.get(kind, ())):
+        for level in levels:
+            if name in level:
+                return level[name]
+    return None
