@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from spend.money import Nanos
-from spend.pricing import Tariff, cost
+from spend.pricing import Tariff, cost_as_far_as_priced
 from spend.usage import Usage
 
 
@@ -88,16 +88,25 @@ def bill_for(endings: Sequence[Ending], *, estimate: Nanos) -> Bill:
 
 def _bill_one(ending: Metered | Counted | Unknown, estimate: Nanos) -> Bill:
     tariff = ending.tariff
-    price_id = UUID(tariff.price_id) if tariff.price_id else None
-    flags = () if price_id else ("unpriced",)
     match ending:
         case Metered(usage, _, tier):
-            amount = cost(usage, tariff, service_tier=tier)
-            return Bill(amount, "success", usage, "upstream", price_id, flags)
+            return _priced("success", "upstream", usage, tariff, tier)
         case Counted(usage, _):
-            return Bill(cost(usage, tariff), "success", usage, "counted", price_id, flags)
+            return _priced("success", "counted", usage, tariff)
         case Unknown(None, _):
-            return Bill(estimate, "estimated", Usage(), "estimate", price_id, flags)
+            return Bill(estimate, "estimated", Usage(), "estimate", _price_id(tariff))
         case Unknown(delivered, _):
-            amount = cost(delivered, tariff)
-            return Bill(amount, "estimated", delivered, "counted", price_id, flags)
+            return _priced("estimated", "counted", delivered, tariff)
+
+
+def _priced(
+    status: str, source: str, usage: Usage, tariff: Tariff, service_tier: str | None = None
+) -> Bill:
+    """What was used is owed, whether or not the price list is complete; gaps are flagged."""
+    amount, unpriced = cost_as_far_as_priced(usage, tariff, service_tier=service_tier)
+    flags = ("unpriced",) if unpriced or not tariff.is_priced else ()
+    return Bill(amount, status, usage, source, _price_id(tariff), flags)
+
+
+def _price_id(tariff: Tariff) -> UUID | None:
+    return UUID(tariff.price_id) if tariff.price_id else None

@@ -94,11 +94,15 @@ class Hold:
     id: UUID
     held: Nanos  # the largest of its holds: what an unknown ending costs
     windows: tuple[WindowState, ...]
+    holds: tuple[Nanos, ...]  # one per window
 
     @property
     def bounded(self) -> bool:
         """Whether a strict window holds the upper bound, so that an output cap must go upstream."""
         return any(window.is_strict for window in self.windows)
+
+    def held_on(self, window: WindowState) -> Nanos:
+        return self.holds[self.windows.index(window)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +118,14 @@ class Ledger:
     """One per web worker, with two connections: one reserves, one settles."""
 
     def __init__(
-        self, *, worker_id: int, day_zone: str, roll_over: Callable[[int], Awaitable[None]]
+        self,
+        *,
+        worker_id: int,
+        day_zone: str,
+        refused_status: int,
+        roll_over: Callable[[int], Awaitable[object]],
     ) -> None:
+        self._refused_status = refused_status
         self._worker_id = worker_id
         self._day_zone = day_zone
         self._roll_over = roll_over
@@ -137,8 +147,13 @@ class Ledger:
         )
 
     async def reserve(
-        self, call_id: UUID, intent: Intent, draws: Sequence[Draw], estimate: Estimate,
-        *, seconds: int,
+        self,
+        call_id: UUID,
+        intent: Intent,
+        draws: Sequence[Draw],
+        estimate: Estimate,
+        *,
+        seconds: int,
     ) -> Hold:
         """Hold on every drawn window or on none; durable when this returns.
 
@@ -267,14 +282,14 @@ class Ledger:
         )
 
     def _hold(self, request: _Request, windows: Sequence[Any], slots: Mapping[int, int]) -> Hold:
-        states = []
-        held = request.estimate.expected
+        states, holds = [], []
         for draw in request.draws:
             _, is_strict, limit, spent, reserved, resets_at = windows[slots[draw.budget] - 1]
             states.append(WindowState(draw, is_strict, limit, spent, reserved, resets_at))
-            if is_strict and request.estimate.bound is not None:
-                held = max(held, request.estimate.bound)
-        return Hold(request.id, held, tuple(states))
+            bound = request.estimate.bound
+            holds.append(bound if is_strict and bound is not None else request.estimate.expected)
+        held = max([request.estimate.expected, *holds])
+        return Hold(request.id, held, tuple(states), tuple(holds))
 
     # -- turning away ----------------------------------------------------------------------------
 
@@ -297,7 +312,7 @@ class Ledger:
             name: verdict[name]
             for name in ("budget", "spent", "reserved", "limit", "requested", "resets_at")
         }
-        record = Record(http_status=400, ended_at=datetime.now(UTC), error=error)
+        record = Record(http_status=self._refused_status, ended_at=datetime.now(UTC), error=error)
         self.refuse(request.id, request.intent, record)
         raise refusal
 

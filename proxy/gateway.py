@@ -1,0 +1,207 @@
+"""The lean ASGI handler of the gateway paths: bounds on bytes and seconds, the view, the answer out.
+
+No middleware, no signals, no thread: what stands between the server and a call is in this file.
+Each view is an ordinary DRF APIView whose handlers are coroutines (proxy/views.py).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from io import BytesIO
+from typing import Any
+
+from django.core.handlers.asgi import ASGIRequest
+from rest_framework.request import Request
+
+from proxy.answers import encode_headers, error_event, failure_headers, id_headers
+from proxy.authentication import authenticate
+from proxy.errors import Failure, answer_for
+from proxy.relay import Answer, Outlet
+from proxy.wire import render_json
+from proxy.worker import Worker
+
+BODY_BYTES_MAX = 20 * 1024 * 1024
+BODY_SECONDS_MAX = 30.0
+HEADER_BYTES_MAX = 32 * 1024
+KEEP_ALIVE = b": keep-alive\n\n"
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+async def serve(
+    scope: Scope, receive: Receive, send: Send, *, worker: Worker, view: Any, path: Mapping[str, str]
+) -> None:
+    """Answer one request with a GatewayView, whatever happens in it."""
+    call_id = worker.ids.next()
+    outlet = None
+    model = None
+    try:
+        if worker.is_closing:
+            text = "The gateway is shutting down."
+            raise Failure(503, "shutting_down", text, headers={"Retry-After": "1"})
+        headers = read_headers(scope)
+        caller = await authenticate(headers, worker.directory)
+        check_body_headers(headers, scope["method"])
+        raw = await read_body(headers, receive)
+        request = Request(
+            ASGIRequest(scope, BytesIO(raw)),
+            parsers=view.parsers,
+            authenticators=view.authenticators,
+            parser_context={"encoding": "utf-8"},
+        )
+        request.user = caller
+        request.auth = caller
+        model = view.model_in(request)
+        answer, outlet = await view.respond(
+            request, raw, headers, call_id, worker, path, lambda: has_left(receive)
+        )
+    except Exception as error:  # noqa: BLE001 - the catch-all of a call: whatever it was is told
+        failure = answer_for(error, model=model)
+        answer = failure_answer(failure, call_id)
+    if answer.body is None:
+        assert outlet is not None
+        await send_stream(answer, outlet, receive, send, heartbeat=view.heartbeat_seconds)
+    else:
+        await send_plain(answer, send, head_only=scope["method"] == "HEAD")
+
+
+# -- coming in -----------------------------------------------------------------------------------
+
+
+def read_headers(scope: Scope) -> dict[str, str]:
+    """Lower-case names; repeated ones joined; names with `_` in place of `-` are spoofs, ignored."""
+    headers: dict[str, str] = {}
+    size = 0
+    for name, value in scope["headers"]:
+        size += len(name) + len(value)
+        if b"_" in name:
+            continue
+        text = value.decode("latin-1")
+        key = name.decode("latin-1")
+        headers[key] = f"{headers[key]},{text}" if key in headers else text
+    if size > HEADER_BYTES_MAX:
+        raise Failure(413, "request_too_large", "The headers are larger than 32 KiB.", headers=CLOSE)
+    return headers
+
+
+CLOSE = {"Connection": "close"}
+
+
+def check_body_headers(headers: Mapping[str, str], method: str) -> None:
+    if method not in ("POST", "PUT", "PATCH"):
+        return
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind and kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        text = "The body must be JSON, sent as application/json."
+        raise Failure(415, "unsupported_media_type", text, headers=CLOSE)
+    if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        text = "The body must not be compressed."
+        raise Failure(415, "unsupported_media_type", text, headers=CLOSE)
+
+
+async def read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
+    """The whole body, within its bounds. Raises Failure 408 or 413."""
+    declared = headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > BODY_BYTES_MAX:
+        raise too_large()
+    message = await receive_in_time(receive)
+    raw: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        return raw
+    return await read_rest(raw, receive)
+
+
+async def read_rest(first: bytes, receive: Receive) -> bytes:
+    chunks, size = [first], len(first)
+    deadline = asyncio.get_running_loop().time() + BODY_SECONDS_MAX
+    while True:
+        message = await receive_in_time(receive, deadline)
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > BODY_BYTES_MAX:
+            raise too_large()
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
+async def receive_in_time(
+    receive: Receive, deadline: float | None = None
+) -> MutableMapping[str, Any]:
+    if deadline is None:
+        deadline = asyncio.get_running_loop().time() + BODY_SECONDS_MAX
+    try:
+        async with asyncio.timeout_at(deadline):
+            message = await receive()
+    except TimeoutError:
+        text = "The body did not arrive within 30 seconds."
+        raise Failure(408, "request_timeout", text, headers=CLOSE) from None
+    if message["type"] == "http.disconnect":
+        raise Failure(499, "client_closed", "The client has left.")
+    return message
+
+
+def too_large() -> Failure:
+    return Failure(413, "request_too_large", "The body is larger than 20 MiB.", headers=CLOSE)
+
+
+def has_left(receive: Receive) -> bool:
+    """Whether the client has hung up, without waiting: one step of `receive`, then let it go."""
+    step = receive().__await__()
+    try:
+        next(step)
+    except StopIteration as stop:
+        return bool(stop.value["type"] == "http.disconnect")
+    step.close()  # type: ignore[attr-defined]
+    return False
+
+
+# -- going out -----------------------------------------------------------------------------------
+
+
+def failure_answer(failure: Failure, call_id: object) -> Answer:
+    source = "upstream" if failure.type.startswith("upstream") or failure.code else "gateway"
+    headers = [(b"content-type", b"application/json"), *id_headers(call_id)]
+    headers += encode_headers(failure_headers(failure, source))
+    return Answer(failure.status, headers, render_json(failure.body()))
+
+
+async def send_plain(answer: Answer, send: Send, *, head_only: bool = False) -> None:
+    body = answer.body or b""
+    length = (b"content-length", str(len(body)).encode())
+    await send(
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": [*answer.headers, length],
+        }
+    )
+    await send({"type": "http.response.body", "body": b"" if head_only else body})
+
+
+async def send_stream(
+    answer: Answer, outlet: Outlet, receive: Receive, send: Send, *, heartbeat: float
+) -> None:
+    """Chunks as they come. A task of its own hears the client leave, so that the drain begins."""
+    watch = asyncio.create_task(wait_until_left(receive, outlet), name="client")
+    try:
+        await send(
+            {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
+        )
+        async for chunk in outlet.chunks(silence_seconds=heartbeat):
+            body = KEEP_ALIVE if chunk is None else chunk
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+        if outlet.failure is not None:
+            event = error_event(outlet.failure)
+            await send({"type": "http.response.body", "body": event, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        watch.cancel()
+        outlet.leave()
+
+
+async def wait_until_left(receive: Receive, outlet: Outlet) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    outlet.leave()

@@ -1,0 +1,102 @@
+"""A call's journey: plan it, then carry it out in a task that the client cannot cancel."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+from proxy.call import Call
+from proxy.errors import Failure
+from proxy.forwarding import Attempt, forward
+from proxy.metering import Meter
+from proxy.plan import Plan
+from proxy.relay import Answer, Outlet
+from proxy.routing import choose_route
+from proxy.sizing import size_of
+from proxy.tagging import collect_tags
+from spend.billing import Record, bill_for
+from spend.estimate import estimate_cost
+from spend.ledger import Hold, Ledger
+
+if TYPE_CHECKING:
+    from proxy.worker import Worker
+
+CLIENT_CLOSED = 499
+
+
+async def answer_call(
+    call: Call, worker: "Worker", has_left: Callable[[], bool]
+) -> tuple[Answer, Outlet]:
+    """The answer's head, and the outlet whose chunks follow it. Raises Failure or Refused."""
+    plan = await plan_call(call, worker)
+    outlet = Outlet(has_left)  # all that the client ever touches
+    worker.tasks.start(carry_out(plan, outlet, worker), name="journey")
+    return await outlet.answer(), outlet
+
+
+async def plan_call(call: Call, worker: "Worker") -> Plan:
+    """Decide everything, hold nothing: until here a client may leave without a trace."""
+    started = perf_counter()
+    tags = await collect_tags(call, worker.directory)
+    route = await choose_route(call, tags, worker.directory)
+    estimate = estimate_cost(
+        size_of(call),
+        [(route.tariff, route.card.limits)],
+        strict_max_output=settings.STRICT_MAX_OUTPUT,
+    )
+    tag_set = await worker.intern_tags(tags.names)
+    return Plan(call, tags, tag_set, route, estimate, started)
+
+
+async def carry_out(plan: Plan, outlet: Outlet, worker: "Worker") -> None:
+    """Reserve, forward, relay, settle. Every way out, cancellation too, closes the hold once."""
+    async with outlet:  # the client hears of any error
+        hold = await worker.ledger.reserve(
+            plan.call.id,
+            plan.intent,
+            plan.tags.draws,
+            plan.estimate,
+            seconds=plan.route.hold_seconds,
+        )
+        meter = Meter(plan.call, plan.route)
+        attempt = Attempt(plan, hold, meter, outlet, worker.drains)
+        try:
+            if not outlet.client_has_left():  # held, but not sent: nobody waits for it
+                await forward(attempt, worker.transport)
+        except Failure as failure:
+            outlet.fail(failure)
+        finally:
+            close_hold(attempt, worker.ledger)
+
+
+def close_hold(attempt: Attempt, ledger: Ledger) -> None:
+    """Hand the hold back with its bill. Nothing is awaited, so nothing can come in between."""
+    bill = bill_for([attempt.meter.ending], estimate=attempt.hold.held)
+    ledger.settle(attempt.hold, bill, record_of(attempt, attempt.hold))
+
+
+def record_of(attempt: Attempt, hold: Hold) -> Record:
+    outlet, meter = attempt.outlet, attempt.meter
+    has_left = outlet.client_has_left()
+    failure = outlet.failure
+    status = failure.status if failure else 200
+    milliseconds = int((perf_counter() - attempt.started) * 1000) if attempt.started else 0
+    return Record(
+        http_status=CLIENT_CLOSED if has_left else status,
+        ended_at=datetime.now(UTC),
+        first_byte_at=attempt.first_byte_at,
+        client_disconnected=has_left,
+        upstream_model=meter.upstream_model,
+        upstream_request_id=meter.upstream_request_id or None,
+        attempts=[
+            {
+                "model_id": str(attempt.plan.route.card.id),
+                "status": attempt.status or None,
+                "ms": milliseconds,
+            }
+        ],
+        error=failure.error() if failure else None,
+        flags=("drained",) if has_left and meter.is_whole and attempt.plan.call.stream else (),
+    )

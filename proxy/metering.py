@@ -1,0 +1,141 @@
+"""The meter: watches an attempt and knows at any moment how it would end."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from proxy.call import Call
+from proxy.routing import Route
+from proxy.streaming import payload_of
+from spend.billing import Counted, Ending, Metered, Unbilled, Unknown
+from spend.usage import Usage
+
+DONE_BYTES_MAX = 24
+BYTES_PER_TOKEN = 4  # of English text, in the tokenizers in use
+FINISHED = (b'"finish_reason":"', b'"finish_reason": "')
+
+
+class Meter:
+    """Of one attempt. Changes only from Unbilled to Unknown to what was reported or counted."""
+
+    def __init__(self, call: Call, route: Route) -> None:
+        self._call = call
+        self._route = route
+        self._sent = False
+        self._unbilled = False
+        self._usage: Usage | None = None
+        self._service_tier: str | None = None
+        self._whole = False
+        self._events = 0
+        self._envelope_bytes = 1 << 30
+        self._content_bytes = 0
+        self.upstream_model: str | None = None
+        self.upstream_request_id: str | None = None
+
+    # -- what happens ----------------------------------------------------------------------------
+
+    def send(self) -> None:
+        """From here on the upstream may be at work, whatever we hear of it."""
+        self._sent = True
+
+    def unsend(self) -> None:
+        """It turned out that no connection was made."""
+        self._sent = False
+
+    def reject(self) -> None:
+        """The upstream said no: nothing is billed, unless it tells a usage all the same."""
+        self._unbilled = True
+
+    def read_answer(self, body: Mapping[str, Any]) -> None:
+        """A whole plain answer."""
+        self._read_usage(body)
+        self._read_names(body)
+        self._whole = True
+        self._content_bytes = _content_bytes(body)
+
+    def watch(self, event: bytes) -> Mapping[str, Any] | None:
+        """One event of a stream; its parsed body if it is the usage chunk, which has no choices.
+
+        Most events pass unparsed: the first is read for its names, and those that hold a usage.
+        """
+        if len(event) < DONE_BYTES_MAX and b"[DONE]" in event:
+            self._whole = True
+            return None
+        self._events += 1
+        if b'"usage"' not in event and self.upstream_request_id is not None:
+            self._count(event)
+            return None
+        try:
+            body = orjson.loads(payload_of(event))
+        except orjson.JSONDecodeError:
+            return None
+        if not isinstance(body, dict):
+            return None
+        self._read_names(body)
+        self._count(event)
+        if body.get("usage") is None:
+            return None
+        self._read_usage(body)
+        return body if body.get("choices") == [] else None
+
+    # -- what is known ---------------------------------------------------------------------------
+
+    @property
+    def is_whole(self) -> bool:
+        return self._whole or self._usage is not None
+
+    @property
+    def ending(self) -> Ending:
+        tariff = self._route.tariff
+        if self._usage is not None:
+            return Metered(self._usage, tariff, self._service_tier)
+        if not self._sent or self._unbilled:
+            return Unbilled()
+        if self._whole:
+            return Counted(self._counted(), tariff)
+        return Unknown(self._counted() if self._content_bytes else None, tariff)
+
+    def _counted(self) -> Usage:
+        """Our own count: input by its bytes, output by what was delivered, rounded up."""
+        tokens = -(-self._content_bytes // BYTES_PER_TOKEN)
+        return Usage(
+            input=max(1, len(self._call.raw) // BYTES_PER_TOKEN),
+            output=max(tokens, self._events - 1, 0),
+        )
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def _read_usage(self, body: Mapping[str, Any]) -> None:
+        usage = self._route.dialect.usage_in(body)
+        if usage is not None:
+            self._usage = usage  # the last complete one wins
+        tier = body.get("service_tier")
+        self._service_tier = tier if isinstance(tier, str) else self._service_tier
+
+    def _read_names(self, body: Mapping[str, Any]) -> None:
+        for name, field in (("upstream_request_id", "id"), ("upstream_model", "model")):
+            value = body.get(field)
+            if isinstance(value, str) and value:
+                setattr(self, name, value.replace("\0", "")[:255])
+        if self.upstream_request_id is None:
+            self.upstream_request_id = ""
+
+    def _count(self, event: bytes) -> None:
+        """What an event holds beyond the shortest one of its stream is content."""
+        if any(mark in event for mark in FINISHED):
+            self._whole = True
+        self._envelope_bytes = min(self._envelope_bytes, len(event))
+        self._content_bytes += max(1, len(event) - self._envelope_bytes)
+
+
+def _content_bytes(body: Mapping[str, Any]) -> int:
+    """The bytes of the messages in an answer without usage."""
+    choices = body.get("choices")
+    if not isinstance(choices, list):
+        return len(orjson.dumps(body))
+    return sum(
+        len(orjson.dumps(choice.get("message") or choice.get("text") or ""))
+        for choice in choices
+        if isinstance(choice, dict)
+    )

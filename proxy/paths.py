@@ -1,0 +1,45 @@
+"""The gateway's paths: with and without /v1, and under /openai/v1; a trailing slash is accepted."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from proxy.views import ChatCompletions, GatewayView, Models
+
+PREFIXES = ("/openai/v1/", "/v1/", "/")
+
+_EXACT: dict[str, GatewayView] = {
+    "chat/completions": ChatCompletions(),
+    "models": Models(),
+}
+_MODEL = Models()
+_DEPLOYMENT_PREFIXES = ("/openai/deployments/", "/engines/")
+
+
+def find_view(path: str) -> tuple[GatewayView, Mapping[str, str]] | None:
+    """The view of a gateway path and what the path itself says, or None: then it is Django's."""
+    found = _EXACT_PATHS.get(path)
+    if found is not None:
+        return found, {}
+    if path.endswith("/") and (found := _EXACT_PATHS.get(path[:-1])):
+        return found, {}
+    for prefix in _DEPLOYMENT_PREFIXES:
+        if path.startswith(prefix):
+            return _find_deployment(path[len(prefix) :].rstrip("/"))
+    for prefix in PREFIXES:
+        if path.startswith(f"{prefix}models/"):
+            return _MODEL, {"model": unquote(path[len(prefix) + 7 :].rstrip("/"))}
+    return None
+
+
+def _find_deployment(rest: str) -> tuple[GatewayView, Mapping[str, str]] | None:
+    """`<model>/<path>`: the model's name may itself hold slashes."""
+    for name, view in _EXACT.items():
+        if name != "models" and rest.endswith(f"/{name}"):
+            return view, {"model": unquote(rest[: -len(name) - 1])}
+    return None
+
+
+_EXACT_PATHS: dict[str, Any] = {
+    f"{prefix}{name}": view for prefix in PREFIXES for name, view in _EXACT.items()
+}

@@ -1,0 +1,52 @@
+"""Plan: all that was decided before money moves."""
+
+from dataclasses import dataclass
+from time import perf_counter
+from uuid import UUID
+
+from proxy.call import Call, label
+from proxy.routing import Route
+from proxy.tagging import CollectedTags
+from spend.estimate import Estimate
+from spend.ledger import Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    call: Call
+    tags: CollectedTags
+    tag_set: int
+    route: Route
+    estimate: Estimate
+    started: float  # perf_counter, for durations only
+
+    def milliseconds(self) -> float:
+        return (perf_counter() - self.started) * 1000
+
+    @property
+    def intent(self) -> Intent:
+        call, card = self.call, self.route.card
+        agent = call.headers.get("user-agent")
+        return Intent(
+            endpoint=call.endpoint,
+            stream=call.stream,
+            key_id=call.key.id,
+            key_alias=call.key.alias,
+            key_digest=call.key.digest,
+            tag_set=self.tag_set,
+            model=call.model,
+            upstream_model=self.route.upstream_model,
+            deployment_id=card.id,
+            provider=card.provider,
+            price_id=price_id(self.route),
+            client_request_id=call.client_request_id,
+            end_user=call.end_user,
+            session_id=call.session_id,
+            user_agent=label(agent) if agent else None,
+            address=call.address,
+            metadata=call.logged_metadata(),
+        )
+
+
+def price_id(route: Route) -> UUID | None:
+    return UUID(route.tariff.price_id) if route.tariff.price_id else None

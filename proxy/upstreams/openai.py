@@ -1,0 +1,65 @@
+"""The OpenAI dialect, spoken by most providers: build the request, read the usage."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from proxy.upstreams.contract import Outbound, Request
+from spend.usage import Usage
+
+# Ours, or read and used here; the upstream never sees them (wire contract, 2.5).
+REMOVED = frozenset(
+    {"tags", "litellm_metadata", "metadata", "num_retries", "timeout", "fallbacks",
+     "disable_fallbacks"}
+)  # fmt: skip
+OUTPUT_CAPS = ("max_completion_tokens", "max_tokens")
+PAIRS_MAX = 16
+
+endpoints = ("chat/completions",)
+
+
+def build(request: Request) -> Outbound:
+    body = {name: value for name, value in request.body.items() if name not in REMOVED}
+    body["model"] = request.upstream_model
+    if metadata := forwarded_metadata(request.body):
+        body["metadata"] = metadata
+    if request.output_tokens_cap is not None:
+        cap_output(body, request.output_tokens_cap, request.terms)
+    if request.stream and request.terms.get("supports_stream_options", True):
+        options = body.get("stream_options") or {}
+        body["stream_options"] = {**options, "include_usage": True}
+    headers = {
+        **request.forwarded,
+        "content-type": "application/json",
+        "accept": "text/event-stream" if request.stream else "application/json",
+        "accept-encoding": "identity",
+        "x-client-request-id": request.call_id,
+    }
+    if request.secret:
+        headers["authorization"] = f"Bearer {request.secret}"
+    return Outbound(f"{request.address}/{request.endpoint}", headers, orjson.dumps(body))
+
+
+def usage_in(body: Mapping[str, Any]) -> Usage | None:
+    return Usage.from_openai(body.get("usage"))
+
+
+def cap_output(body: dict[str, Any], cap: int, terms: Mapping[str, Any]) -> None:
+    """Exactly one limit goes upstream, with the value that the hold was computed from."""
+    asked = [name for name in OUTPUT_CAPS if body.pop(name, None) is not None]
+    spelling = terms.get("output_cap_field") or (asked[0] if asked else "max_tokens")
+    body[spelling] = cap
+
+
+def forwarded_metadata(body: Mapping[str, Any]) -> dict[str, str]:
+    """What is left of `metadata` where the upstream defines it: stored completions."""
+    metadata = body.get("metadata")
+    if body.get("store") is not True or not isinstance(metadata, Mapping):
+        return {}
+    pairs = {
+        name: value
+        for name, value in metadata.items()
+        if name != "tags" and isinstance(value, str)
+    }
+    return dict(list(pairs.items())[:PAIRS_MAX])

@@ -1,0 +1,112 @@
+"""The wire to upstreams: the only file that knows the HTTP client."""
+
+import asyncio
+from datetime import timedelta
+from types import TracebackType
+from typing import Any
+
+from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.exceptions import (
+    BuilderError,
+    ConnectError,
+    ConnectTimeoutError,
+    PoolTimeoutError,
+    PyreqwestError,
+)
+
+from proxy.upstreams.contract import Broken, Outbound, Silent, Timeouts, Unsent
+
+CONNECTIONS_IDLE_MAX = 512
+IDLE_SECONDS = 60
+# Comments keep a connection busy without saying anything; the total time bounds them.
+READ_BUFFER_BYTES = 64 * 1024
+
+
+class WireTransport:
+    """One connection pool of a web worker, to all upstreams."""
+
+    def __init__(self, *, connect_seconds: float) -> None:
+        self._client: Client = (
+            ClientBuilder()
+            .connect_timeout(timedelta(seconds=connect_seconds))
+            .pool_idle_timeout(timedelta(seconds=IDLE_SECONDS))
+            .pool_max_idle_per_host(CONNECTIONS_IDLE_MAX)
+            .max_connections(None)
+            .follow_redirects(False)
+            .no_proxy()
+            .http1_only()
+            .tcp_nodelay(True)
+            .gzip(False)
+            .brotli(False)
+            .deflate(False)
+            .zstd(False)
+            .referer(False)
+            .default_cookie_store(False)
+            .build()
+        )
+
+    def exchange(self, outbound: Outbound, timeouts: Timeouts) -> "WireExchange":
+        return WireExchange(self._client, outbound, timeouts)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+class WireExchange:
+    def __init__(self, client: Client, outbound: Outbound, timeouts: Timeouts) -> None:
+        self._client = client
+        self._outbound = outbound
+        self._timeouts = timeouts
+        self._stream: Any = None
+
+    async def __aenter__(self) -> "WireReply":
+        try:
+            builder = self._client.post(self._outbound.url).headers(dict(self._outbound.headers))
+            self._stream = (
+                builder.body_bytes(self._outbound.body)
+                .timeout(timedelta(seconds=self._timeouts.total_seconds))
+                .streamed_read_buffer_limit(READ_BUFFER_BYTES)
+                .build_streamed()
+            )
+        except BuilderError as error:
+            raise Unsent("the address cannot be used") from error
+        try:
+            async with asyncio.timeout(self._timeouts.first_byte_seconds):
+                response = await self._stream.__aenter__()
+        except (ConnectError, ConnectTimeoutError, PoolTimeoutError) as error:
+            raise Unsent("no connection") from error
+        except TimeoutError as error:
+            raise Silent("nothing came back in time") from error
+        except PyreqwestError as error:
+            raise Broken("the connection broke before the answer") from error
+        return WireReply(response, self._timeouts.between_chunks_seconds)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stream.__aexit__(kind, error, trace)
+
+
+class WireReply:
+    def __init__(self, response: Any, gap_seconds: float) -> None:
+        self._reader = response.body_reader
+        self._header = response.get_header
+        self._gap_seconds = gap_seconds
+        self.status: int = response.status
+
+    def header(self, name: str) -> str | None:
+        value: str | None = self._header(name)
+        return value
+
+    async def read_chunk(self) -> bytes | None:
+        try:
+            async with asyncio.timeout(self._gap_seconds):
+                chunk = await self._reader.read_chunk()
+        except TimeoutError as error:
+            raise Silent("the answer fell silent") from error
+        except PyreqwestError as error:
+            raise Broken("the connection broke within the answer") from error
+        return None if chunk is None else bytes(chunk)

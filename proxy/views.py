@@ -1,0 +1,148 @@
+"""The gateway's views: DRF APIViews whose handlers are coroutines; parse, answer_call, answer."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from drf_spectacular.utils import extend_schema
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from proxy.answers import JSON_HEADERS, id_headers
+from proxy.call import parse_body, read_call
+from proxy.catalogue import allows
+from proxy.errors import Failure
+from proxy.journey import answer_call
+from proxy.key_cards import KeyCard
+from proxy.relay import Answer, Outlet
+from proxy.wire import render_json
+from proxy.worker import Worker
+
+Response = tuple[Answer, Outlet | None]
+
+
+class GatewayParser(BaseParser):
+    """The body, parsed once; depth and size are bounded before (proxy/gateway.py, proxy/call.py)."""
+
+    media_type = "*/*"
+
+    def parse(
+        self, stream: Any, media_type: str | None = None, parser_context: Any = None
+    ) -> Mapping[str, Any]:
+        return parse_body(stream.read())
+
+
+class GatewayView(APIView):
+    """`respond` is what proxy/gateway.py awaits; there is one view object per path, for good."""
+
+    authenticators: list[Any] = []
+    parsers = [GatewayParser()]
+
+    @property
+    def heartbeat_seconds(self) -> int:
+        return settings.STREAM_HEARTBEAT_SECONDS
+
+    def model_in(self, request: Request) -> str | None:
+        return None
+
+    async def respond(
+        self,
+        request: Request,
+        raw: bytes,
+        headers: Mapping[str, str],
+        call_id: UUID,
+        worker: Worker,
+        path: Mapping[str, str],
+        has_left: Callable[[], bool],
+    ) -> Response:
+        raise NotImplementedError
+
+    def check_method(self, request: Request, method: str) -> None:
+        if request.method != method:
+            text = f"Use {method} here."
+            raise Failure(405, "method_not_allowed", text, headers={"Allow": method})
+
+
+@extend_schema(exclude=True)
+class ChatCompletions(GatewayView):
+    endpoint = "chat/completions"
+
+    def model_in(self, request: Request) -> str | None:
+        if request.method != "POST":
+            return None
+        body = request.data
+        return body.get("model") if isinstance(body, Mapping) else None
+
+    async def respond(
+        self,
+        request: Request,
+        raw: bytes,
+        headers: Mapping[str, str],
+        call_id: UUID,
+        worker: Worker,
+        path: Mapping[str, str],
+        has_left: Callable[[], bool],
+    ) -> Response:
+        self.check_method(request, "POST")
+        call = read_call(
+            call_id=call_id,
+            endpoint=self.endpoint,
+            key=request.auth,
+            raw=raw,
+            body=request.data,
+            headers=headers,
+            address=peer_address(request, headers),
+            model_in_path=path.get("model"),
+        )
+        return await answer_call(call, worker, has_left)
+
+
+@extend_schema(exclude=True)
+class Models(GatewayView):
+    """The models that the key may use, or one of them."""
+
+    async def respond(
+        self,
+        request: Request,
+        raw: bytes,
+        headers: Mapping[str, str],
+        call_id: UUID,
+        worker: Worker,
+        path: Mapping[str, str],
+        has_left: Callable[[], bool],
+    ) -> Response:
+        self.check_method(request, "GET")
+        key: KeyCard = request.auth
+        catalogue = await worker.directory.catalogue()
+        wanted = path.get("model")
+        found = [
+            describe_model(name, cards)
+            for name in ([wanted] if wanted else catalogue.names())
+            if (cards := [c for c in catalogue.find(name) if allows(key.allowed_models, name, c)])
+        ]
+        if wanted and not found:
+            text = f"The model '{wanted}' does not exist."
+            raise Failure(404, "model_not_found", text, "model")
+        body = found[0] if wanted else {"object": "list", "data": found}
+        return Answer(200, JSON_HEADERS + id_headers(call_id), render_json(body)), None
+
+
+def describe_model(name: str, cards: Any) -> dict[str, Any]:
+    created: datetime = min(card.created_at for card in cards)
+    return {
+        "id": name,
+        "object": "model",
+        "created": int(created.timestamp()),
+        "owned_by": cards[0].provider,
+    }
+
+
+def peer_address(request: Request, headers: Mapping[str, str]) -> str | None:
+    """The client's address; a forwarded one is believed from trusted proxies only."""
+    address: str | None = request.META.get("REMOTE_ADDR")
+    if address in settings.TRUSTED_PROXIES and (forwarded := headers.get("x-forwarded-for")):
+        return forwarded.split(",")[-1].strip()[:64]
+    return address

@@ -1,0 +1,129 @@
+"""What a web worker owns, opened and closed in order; passed in, never imported."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from django.conf import settings
+from django.db import DatabaseError
+
+from proxy.directory import Directory
+from proxy.drains import Drains
+from proxy.tasks import Tasks
+from proxy.upstreams.contract import Transport
+from proxy.upstreams.transport import WireTransport
+from spend.connection import FAILURES
+from spend.errors import BudgetUnavailable
+from spend.ids import CallIds
+from spend.ledger import Ledger
+from spend.presence import Presence
+from spend.rollover import roll_over
+from spend.sweep import expire_reservations, look_for_lockless_workers
+
+SWEEP_SECONDS = 10.0
+DRAIN_SECONDS_MAX = 30.0
+FLUSH_SECONDS_MAX = 10.0
+OPEN_SECONDS = 0.5
+
+logger = logging.getLogger(__name__)
+
+
+class Worker:
+    """Open it in the event loop that serves the calls."""
+
+    def __init__(self, transport: Transport | None = None) -> None:
+        self.tasks = Tasks()
+        self.ids = CallIds()
+        self.drains = Drains(seconds_max=settings.DRAIN_SECONDS)
+        self.presence = Presence(self._forget, self._forget_all)
+        self.directory = Directory(is_trusted=lambda: self.presence.is_heard)
+        self._transport = transport
+        self._ledger: Ledger | None = None
+        self._upkeep: list[asyncio.Task[None]] = []
+        self.is_closing = False
+
+    @property
+    def ledger(self) -> Ledger:
+        if self._ledger is None:
+            raise BudgetUnavailable("the ledger has not been reached yet")
+        return self._ledger
+
+    @property
+    def transport(self) -> Transport:
+        assert self._transport is not None
+        return self._transport
+
+    async def open(self) -> None:
+        """Never fails for want of PostgreSQL: calls are refused until it answers."""
+        if self._transport is None:
+            self._transport = WireTransport(connect_seconds=settings.CONNECT_SECONDS)
+        if not await self._reach_ledger():
+            self._upkeep.append(asyncio.create_task(self._reach_ledger_at_last(), name="reach"))
+        self._upkeep.append(asyncio.create_task(self._sweep_for_ever(), name="sweep"))
+
+    async def close(self) -> None:
+        """No new calls; open ones get their time; bills are written; then all is let go."""
+        self.is_closing = True
+        await self.tasks.close(seconds_max=DRAIN_SECONDS_MAX)
+        for task in self._upkeep:
+            task.cancel()
+        if self._ledger is not None:
+            await self._ledger.close(seconds_max=FLUSH_SECONDS_MAX)
+        await self.presence.close()
+        await self.transport.close()
+        self.directory.close()
+
+    async def intern_tags(self, names: tuple[str, ...]) -> int:
+        """The id of a call's tag list. Raises BudgetUnavailable."""
+        found = self.directory.tag_set(names)
+        if found is None:
+            found = await self.ledger.intern_tags(names)
+            self.directory.keep_tag_set(names, found)
+        return found
+
+    # -- reaching PostgreSQL ---------------------------------------------------------------------
+
+    async def _reach_ledger(self) -> bool:
+        try:
+            await self.presence.open()
+        except FAILURES as error:
+            logger.warning("ledger_unreachable error=%s", type(error).__name__)
+            return False
+        self._ledger = Ledger(
+            worker_id=self.presence.worker_id,
+            day_zone=settings.REPORT_TIME_ZONE,
+            refused_status=settings.BUDGET_EXCEEDED_STATUS,
+            roll_over=self._roll_over,
+        )
+        return True
+
+    async def _reach_ledger_at_last(self) -> None:
+        while not await self._reach_ledger():
+            await asyncio.sleep(OPEN_SECONDS)
+
+    async def _roll_over(self, budget_id: int) -> None:
+        await self.directory.ask("window", budget_id, lambda: roll_over(budget_id))
+
+    # -- upkeep ----------------------------------------------------------------------------------
+
+    async def _sweep_for_ever(self) -> None:
+        """Web workers sweep too: nobody depends on Celery. Dead is who lacks its lock twice."""
+        suspects: set[int] = set()
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            try:
+                lockless = set(await self._ask(look_for_lockless_workers))
+                dead = sorted(suspects & lockless)
+                await self._ask(lambda dead=dead: expire_reservations(dead))  # type: ignore[misc]
+                suspects = lockless
+            except (BudgetUnavailable, DatabaseError):
+                suspects = set()
+
+    def _ask(self, verb: Callable[[], object]) -> Awaitable[object]:
+        return self.directory.ask("sweep", id(verb), verb)
+
+    def _forget(self, table: str, row_id: str) -> None:
+        self.directory.forget(table, row_id)
+
+    def _forget_all(self) -> None:
+        self.directory.forget_all()
