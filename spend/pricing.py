@@ -1,6 +1,6 @@
 """Tariff: a Price in the form that the hot path holds; cost(usage, tariff) -> Nanos."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -64,6 +64,25 @@ class Tariff:
     ) -> Picos | None:
         """What a unit costs in a call with so much input; None if it has no price at all."""
         return _find(kind, self._levels(input_total, service_tier))
+
+    def highest_rate(
+        self, kinds: Collection[str], *, input_max: int, service_tier: str | None = None
+    ) -> Picos | None:
+        """The dearest of these kinds that a call with at most so much input may meet.
+
+        A service tier that was asked for may not be granted, so the standard prices count too;
+        None means that any may be chosen. None is returned when no such kind has a price.
+        """
+        variants = self.card.variants
+        tiers = variants if service_tier is None else {service_tier} & variants.keys()
+        rates = [self.card.standard, *(variants[tier] for tier in tiers)]
+        tables = [table.base for table in rates]
+        tables += [
+            found for table in rates for mark, found in table.above.items() if mark < input_max
+        ]
+        return max(
+            (table[kind] for table in tables for kind in kinds if kind in table), default=None
+        )
 
     def _levels(self, input_total: int, service_tier: str | None) -> list[RateMap]:
         """Where to look for a price, first one first: long context before service tier."""

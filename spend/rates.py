@@ -1,6 +1,7 @@
 """Rates: the object a Price keeps, read within bounds.
 
-`Price.rates` is one JSON object of whole pico-dollars per unit, all of it optional:
+`Price.rates` is one JSON object of whole pico-dollars per unit, all of it optional; only tokens
+have prices by length or service tier:
 
     {"input": 2500000, "cached_input": 1250000, "output": 10000000,    any of RATE_KINDS
      "above": {"200000": {"input": 5000000}},          when more tokens than that go in
@@ -58,9 +59,9 @@ class RateCard:
 def read_rates(rates: Mapping[str, Any]) -> RateCard:
     """The object, checked; BadAmount names the member that is wrong."""
     return RateCard(
-        _read_table(rates, "", beside=(*SERVICE_TIERS, *NAMED_PRICES)),
+        _read_table(rates, "", RATE_KINDS, beside=(*SERVICE_TIERS, *NAMED_PRICES)),
         {
-            tier: _read_table(_object(rates[tier], tier), f"{tier}.")
+            tier: _read_table(_object(rates[tier], tier), f"{tier}.", TOKEN_KINDS)
             for tier in SERVICE_TIERS
             if tier in rates
         },
@@ -89,22 +90,27 @@ def checked_rate(kind: str, picos: object, name: str) -> Picos:
     return Picos(picos)
 
 
-def _read_table(table: Mapping[str, Any], path: str, *, beside: tuple[str, ...] = ()) -> Rates:
+def _read_table(
+    table: Mapping[str, Any], path: str, allowed: tuple[str, ...], *, beside: tuple[str, ...] = ()
+) -> Rates:
     kinds = {kind: rate for kind, rate in table.items() if kind not in (*beside, "above")}
     above = _object(table.get("above", {}), f"{path}above")
     tiers = {
         _mark(mark, path): _object(found, f"{path}above.{mark}") for mark, found in above.items()
     }
     return Rates(
-        _read_kinds(kinds, path),
-        {mark: _read_kinds(found, f"{path}above.{mark}.") for mark, found in tiers.items()},
+        _read_kinds(kinds, path, allowed),
+        {
+            mark: _read_kinds(found, f"{path}above.{mark}.", TOKEN_KINDS)
+            for mark, found in tiers.items()
+        },
     )
 
 
-def _read_kinds(table: Mapping[str, Any], path: str) -> RateMap:
+def _read_kinds(table: Mapping[str, Any], path: str, allowed: tuple[str, ...]) -> RateMap:
     for kind in table:
-        if kind not in RATE_KINDS:
-            raise BadAmount("is not a kind that can have a price", f"{path}{kind}")
+        if kind not in allowed:
+            raise BadAmount("is not a kind that can have a price here", f"{path}{kind}")
     return {kind: checked_rate(kind, rate, f"{path}{kind}") for kind, rate in table.items()}
 
 

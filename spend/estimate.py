@@ -1,0 +1,186 @@
+"""Estimate: a call's size x a route's tariffs -> its expected cost, and an upper bound of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from spend.errors import ModelNotPriced
+from spend.money import DOLLARS_MAX, NANOS_PER_DOLLAR, Nanos, round_up
+from spend.pricing import Tariff, breakdown, cost_as_far_as_priced
+from spend.text_bound import text_bound_bytes
+from spend.usage import INPUT_KINDS, OUTPUT_KINDS, Usage
+
+__all__ = ["Estimate", "ModelLimits", "Size", "estimate_cost", "text_bound_bytes"]
+
+# Four bytes of a body make about one token of English. Answers to chats are around 200 to 300
+# tokens long in the median, whatever maximum was asked for. The expected cost steers nothing but
+# how soon a standard budget is full while calls are in flight, so a plain guess will do.
+EXPECTED_BYTES_PER_TOKEN = 4
+EXPECTED_OUTPUT_TOKENS = 256
+
+# Templates put a few tokens around each message, more around each tool, and a hidden prompt in
+# front of them all.
+MESSAGE_TOKENS = 16
+TOOL_TOKENS = 64
+TEMPLATE_TOKENS = 256
+
+# A hold is at least one nano-dollar, so an exhausted budget refuses free models too; and at most
+# just more than any limit, so absurd sizes are refused rather than overflow.
+HOLD_MIN = 1
+HOLD_MAX = DOLLARS_MAX * NANOS_PER_DOLLAR + 1
+
+TEXT_INPUT_KINDS = frozenset(INPUT_KINDS) - {"audio_input"}
+TEXT_OUTPUT_KINDS = frozenset(OUTPUT_KINDS) - {"audio_output"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How large a call is, as far as its body tells.
+
+    `text_bytes` is `text_bound_bytes` of the JSON body that is sent. `choices` is the larger of
+    `n` and `best_of`. `images` counts images inside the body, `units` what is billed by other
+    units than tokens, at most. `service_tier` is the one pinned in the body, None if any may be
+    chosen. `unbounded` names the member that makes an upper bound unprovable.
+    """
+
+    text_bytes: int
+    messages: int = 0
+    tools: int = 0
+    output_tokens_asked: int | None = None
+    choices: int = 1
+    prompts: int = 1
+    prediction_bytes: int = 0
+    images: int = 0
+    has_stored_context: bool = False  # `previous_response_id`
+    may_have_audio: bool = True
+    may_generate: bool = True  # False for embeddings: nothing comes out
+    service_tier: str | None = None
+    units: Usage = field(default=Usage())
+    unbounded: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelLimits:
+    """What a deployment's model can take and give, and what its tokenizer and prompts add.
+
+    `reasoning_tokens_max` is given where the output limit does not bound reasoning.
+    """
+
+    input_tokens_max: int | None = None
+    output_tokens_max: int | None = None
+    token_margin: int = 0
+    reasoning_tokens_max: int = 0
+    image_tokens_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """`expected` is held on standard windows, `bound` on strict ones.
+
+    `bound` is None when `unbounded_by`, a member of the body or a kind of unit without a price,
+    makes it unprovable. It holds only if `output_tokens_cap` is sent upstream (None: nothing is
+    generated, nothing is to be capped).
+    """
+
+    expected: Nanos
+    bound: Nanos | None
+    unbounded_by: str | None
+    output_tokens_cap: int | None
+
+
+def estimate_cost(
+    size: Size, tariffs: Sequence[tuple[Tariff, ModelLimits]], *, strict_max_output: int
+) -> Estimate:
+    """The dearest of the deployments that may serve the call, for both amounts.
+
+    Raises ModelNotPriced when one of them has no price for a side that the call uses.
+    """
+    if not tariffs:
+        raise ValueError("a route has at least one deployment")
+    cap = min(_output_cap(size, limits, strict_max_output) for _, limits in tariffs)
+    expected = max(_expected(size, tariff, cap) for tariff, _ in tariffs)
+    unbounded_by = size.unbounded or next(
+        (member for tariff, limits in tariffs if (member := _unbounded_by(size, tariff, limits))),
+        None,
+    )
+    bound = None
+    if unbounded_by is None:
+        bound = max(_bound(size, tariff, limits, strict_max_output) for tariff, limits in tariffs)
+    return Estimate(expected, bound, unbounded_by, cap if size.may_generate else None)
+
+
+def input_tokens_bound(size: Size, limits: ModelLimits) -> int:
+    """No tokenizer makes more tokens than bytes; the rest are margins."""
+    if size.has_stored_context:
+        return (limits.input_tokens_max or 0) + _own_input_tokens(size, limits)
+    return _own_input_tokens(size, limits)
+
+
+def output_tokens_bound(size: Size, limits: ModelLimits, strict_max_output: int) -> int:
+    """What can come out when the cap is sent: in every choice, for every prompt."""
+    if not size.may_generate:
+        return 0
+    each = _output_cap(size, limits, strict_max_output) + limits.reasoning_tokens_max
+    return each * size.choices * size.prompts + size.prediction_bytes
+
+
+def _own_input_tokens(size: Size, limits: ModelLimits) -> int:
+    framing = MESSAGE_TOKENS * (size.messages + size.prompts - 1) + TOOL_TOKENS * size.tools
+    images = size.images * (limits.image_tokens_max or 0)
+    return size.text_bytes + framing + TEMPLATE_TOKENS + limits.token_margin + images
+
+
+def _output_cap(size: Size, limits: ModelLimits, strict_max_output: int) -> int:
+    asked = strict_max_output if size.output_tokens_asked is None else size.output_tokens_asked
+    return asked if limits.output_tokens_max is None else min(asked, limits.output_tokens_max)
+
+
+def _expected(size: Size, tariff: Tariff, cap: int) -> Nanos:
+    _require_prices(size, tariff)
+    answers = size.choices * size.prompts if size.may_generate else 0
+    likely = Usage(
+        input=-(-size.text_bytes // EXPECTED_BYTES_PER_TOKEN),
+        output=min(cap, EXPECTED_OUTPUT_TOKENS) * answers,
+    )
+    tier = size.service_tier
+    amount, _ = cost_as_far_as_priced(likely + size.units, tariff, service_tier=tier)
+    return _as_hold(amount)
+
+
+def _bound(size: Size, tariff: Tariff, limits: ModelLimits, strict_max_output: int) -> Nanos:
+    """Every token at the dearest rate that the call can reach, and every other unit."""
+    sides = (
+        (TEXT_INPUT_KINDS, INPUT_KINDS, input_tokens_bound(size, limits)),
+        (TEXT_OUTPUT_KINDS, OUTPUT_KINDS, output_tokens_bound(size, limits, strict_max_output)),
+    )
+    input_max = sides[0][2]
+    picos = sum(breakdown(size.units, tariff).values())
+    for text_kinds, all_kinds, tokens in sides:
+        kinds = all_kinds if size.may_have_audio else text_kinds
+        rate = tariff.highest_rate(kinds, input_max=input_max, service_tier=size.service_tier)
+        picos += tokens * (rate or 0)
+    return _as_hold(round_up(picos))
+
+
+def _unbounded_by(size: Size, tariff: Tariff, limits: ModelLimits) -> str | None:
+    if not tariff.is_priced:
+        return "model"
+    if size.has_stored_context and limits.input_tokens_max is None:
+        return "previous_response_id"
+    if size.images and limits.image_tokens_max is None:
+        return "image_url"
+    return next(iter(cost_as_far_as_priced(size.units, tariff)[1]), None)
+
+
+def _require_prices(size: Size, tariff: Tariff) -> None:
+    """A side must have a base price, unless the model is priced by other units altogether."""
+    is_priced_by_units = size.units != Usage() and not cost_as_far_as_priced(size.units, tariff)[1]
+    if is_priced_by_units:
+        return
+    if tariff.rate("input") is None:
+        raise ModelNotPriced("input")
+    if size.may_generate and tariff.rate("output") is None:
+        raise ModelNotPriced("output")
+
+
+def _as_hold(amount: int) -> Nanos:
+    return Nanos(min(max(amount, HOLD_MIN), HOLD_MAX))
