@@ -1,7 +1,7 @@
 """Estimate: a call's size x a route's tariffs -> its expected cost, and an upper bound of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from spend.errors import ModelNotPriced
 from spend.money import DOLLARS_MAX, NANOS_PER_DOLLAR, Nanos, round_up
@@ -28,6 +28,7 @@ TEMPLATE_TOKENS = 256
 HOLD_MIN = 1
 HOLD_MAX = DOLLARS_MAX * NANOS_PER_DOLLAR + 1
 
+NO_UNITS = Usage()
 TEXT_INPUT_KINDS = frozenset(INPUT_KINDS) - {"audio_input"}
 TEXT_OUTPUT_KINDS = frozenset(OUTPUT_KINDS) - {"audio_output"}
 
@@ -54,8 +55,12 @@ class Size:
     may_have_audio: bool = True
     may_generate: bool = True  # False for embeddings: nothing comes out
     service_tier: str | None = None
-    units: Usage = field(default=Usage())
+    units: Usage = NO_UNITS
     unbounded: str | None = None
+
+    @property
+    def has_units(self) -> bool:
+        return self.units is not NO_UNITS and self.units != NO_UNITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,9 +146,9 @@ def _expected(size: Size, tariff: Tariff, cap: int) -> Nanos:
         input=-(-size.text_bytes // EXPECTED_BYTES_PER_TOKEN),
         output=min(cap, EXPECTED_OUTPUT_TOKENS) * answers,
     )
-    tier = size.service_tier
-    amount, _ = cost_as_far_as_priced(likely + size.units, tariff, service_tier=tier)
-    return _as_hold(amount)
+    if size.has_units:
+        likely += size.units
+    return _as_hold(cost_as_far_as_priced(likely, tariff, service_tier=size.service_tier)[0])
 
 
 def _bound(size: Size, tariff: Tariff, limits: ModelLimits, strict_max_output: int) -> Nanos:
@@ -168,13 +173,13 @@ def _unbounded_by(size: Size, tariff: Tariff, limits: ModelLimits) -> str | None
         return "previous_response_id"
     if size.images and limits.image_tokens_max is None:
         return "image_url"
-    return next(iter(cost_as_far_as_priced(size.units, tariff)[1]), None)
+    missing = cost_as_far_as_priced(size.units, tariff)[1] if size.has_units else []
+    return missing[0] if missing else None
 
 
 def _require_prices(size: Size, tariff: Tariff) -> None:
     """A side must have a base price, unless the model is priced by other units altogether."""
-    is_priced_by_units = size.units != Usage() and not cost_as_far_as_priced(size.units, tariff)[1]
-    if is_priced_by_units:
+    if size.has_units and not cost_as_far_as_priced(size.units, tariff)[1]:
         return
     if tariff.rate("input") is None:
         raise ModelNotPriced("input")

@@ -85,7 +85,7 @@ def test_it_takes_time_in_step_with_the_text(text):
 
     best = min(_seconds(body) for _ in range(5))
 
-    assert best < 0.03  # about 5 ms on a quiet machine; a quadratic one takes seconds
+    assert best < 0.1  # about 5 ms on a quiet machine; a quadratic one takes seconds
 
 
 def _seconds(body):
