@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from time import monotonic
 
-from proxy.deployment_cards import DeploymentCard, load_catalogue as load_cards
+from proxy.deployment_cards import DeploymentCard
+from proxy.deployment_cards import load_catalogue as load_cards
 from spend.rollover import database_now
 
 CURRENT_SECONDS = 30.0  # a price may start to count without any row changing

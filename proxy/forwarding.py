@@ -189,5 +189,3 @@ def relayed_event(event: bytes, attempt: Attempt) -> bytes:
     if not settings.STREAM_COST:
         return event
     return usage_event(usage_chunk, attempt.cost)
-
-

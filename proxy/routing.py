@@ -24,10 +24,13 @@ class Route:
     """The deployment to try, how it is spoken to, and what it costs."""
 
     card: DeploymentCard
-    upstream_model: str
     dialect: Dialect
     tariff: Tariff
     timeouts: Timeouts
+
+    @property
+    def upstream_model(self) -> str:
+        return self.card.upstream_model
 
     @property
     def hold_seconds(self) -> int:
@@ -46,10 +49,13 @@ async def choose_route(call: Call, tags: CollectedTags, directory: Directory) ->
     if not speaking:
         text = f"The model '{call.model}' cannot serve {call.endpoint}."
         raise bad_request("unsupported_endpoint", text, "model")
-    card = _pick(speaking)
+    ready = [card for card in speaking if not card.is_locked]
+    if not ready:
+        text = "The upstream's credential cannot be opened. An administrator must look at it."
+        raise Failure(502, "upstream_auth_error", text)
+    card = _pick(ready).for_model(call.model)
     return Route(
         card=card,
-        upstream_model=_upstream_model(card, call.model),
         dialect=dialects.dialect_of(card),
         tariff=_tariff(card, call.model),
         timeouts=_timeouts(card, stream=call.stream),
@@ -79,13 +85,6 @@ def _pick(cards: Sequence[DeploymentCard]) -> DeploymentCard:
     ready = [card for card in cards if card.order == first]
     weights = [card.weight for card in ready]
     return random.choices(ready, weights if any(weights) else None)[0]  # noqa: S311
-
-
-def _upstream_model(card: DeploymentCard, model: str) -> str:
-    """A wildcard passes on what stood behind it."""
-    if card.model_name.endswith("*") and card.upstream_model.endswith("*"):
-        return card.upstream_model[:-1] + model[len(card.model_name) - 1 :]
-    return card.upstream_model
 
 
 def _tariff(card: DeploymentCard, model: str) -> Tariff:

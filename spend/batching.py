@@ -72,9 +72,10 @@ class Batcher(Generic[Item, Result]):
 
     async def close(self, *, seconds_max: float) -> Sequence[Item]:
         self._closing = True
-        if self._flight is not None:
-            await asyncio.wait([self._flight], timeout=seconds_max)
-            self._flight.cancel()
+        if (flight := self._flight) is not None:
+            await asyncio.wait([flight], timeout=seconds_max)
+            if flight.cancel():
+                await asyncio.wait([flight])
         return [item for item, _ in self._queue]
 
     def _put(self, item: Item, waiter: asyncio.Future[Result] | None) -> None:

@@ -17,6 +17,8 @@ KEEPALIVES = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keep
 BAD_ITEM = (psycopg.DataError, psycopg.IntegrityError, UnicodeEncodeError)
 # Anything else that goes wrong between us and the server; what was asked may have been committed.
 FAILURES = (psycopg.Error, OSError, TimeoutError)
+# The schema is not ours, or not of our version: rolled back, and asking again changes nothing.
+HOPELESS = (psycopg.ProgrammingError,)
 
 
 def connection_arguments(**options: str) -> dict[str, Any]:

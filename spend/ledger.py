@@ -17,7 +17,13 @@ import orjson
 
 from spend.batching import Batcher, BadItems
 from spend.billing import Bill, Record
-from spend.connection import BAD_ITEM, FAILURES, LedgerConnection, connection_arguments
+from spend.connection import (
+    BAD_ITEM,
+    FAILURES,
+    HOPELESS,
+    LedgerConnection,
+    connection_arguments,
+)
 from spend.errors import BudgetExceeded, BudgetUnavailable, Busy, CostNotBounded, Unavailable
 from spend.estimate import Estimate
 from spend.money import Nanos
@@ -269,7 +275,8 @@ class Ledger:
             except BAD_ITEM as error:
                 raise BadItems("reserve") from error
             except FAILURES as error:
-                if loop.time() + RETRY_SECONDS >= deadline:
+                if isinstance(error, HOPELESS) or loop.time() + RETRY_SECONDS >= deadline:
+                    logger.error("reserve_given_up items=%d", len(batch), exc_info=error)
                     for request in batch:
                         self._give_back(request, None)
                     raise BudgetUnavailable("the ledger could not be asked") from error
@@ -277,9 +284,7 @@ class Ledger:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _reserving_value(self, query: str, parameters: Sequence[object]) -> Any:
-        return await self._reserving.fetch_value(
-            query, parameters, seconds_max=RESERVE_SECONDS_MAX
-        )
+        return await self._reserving.fetch_value(query, parameters, seconds_max=RESERVE_SECONDS_MAX)
 
     def _hold(self, request: _Request, windows: Sequence[Any], slots: Mapping[int, int]) -> Hold:
         states, holds = [], []

@@ -100,4 +100,3 @@ class Request:
     forwarded: Mapping[str, str]  # the few client headers that may pass
     call_id: str
     terms: Mapping[str, Any]
-

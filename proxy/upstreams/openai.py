@@ -58,8 +58,6 @@ def forwarded_metadata(body: Mapping[str, Any]) -> dict[str, str]:
     if body.get("store") is not True or not isinstance(metadata, Mapping):
         return {}
     pairs = {
-        name: value
-        for name, value in metadata.items()
-        if name != "tags" and isinstance(value, str)
+        name: value for name, value in metadata.items() if name != "tags" and isinstance(value, str)
     }
     return dict(list(pairs.items())[:PAIRS_MAX])

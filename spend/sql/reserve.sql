@@ -8,7 +8,8 @@ create or replace function spend_reserve(
 declare
   moment timestamptz;
   locked bigint[];
-  window_ids bigint[]; is_strict boolean[]; limits bigint[]; spent bigint[]; held bigint[];
+  window_ids bigint[]; is_strict boolean[]; limits bigint[]; paid bigint[]; held bigint[];
+  ends float8[];
   adds bigint[] := array_fill(0::bigint, array[cardinality(budgets)]);
   ids uuid[];
   known uuid[];
@@ -30,8 +31,8 @@ begin
   moment := clock_timestamp();
   select array_agg(w.id order by b.n), array_agg(w.mode = 'strict' and w."limit" is not null order by b.n),
          array_agg(w."limit" order by b.n), array_agg(w.spent order by b.n),
-         array_agg(w.reserved order by b.n)
-    into window_ids, is_strict, limits, spent, held
+         array_agg(w.reserved order by b.n), array_agg(extract(epoch from w.ends_at) order by b.n)
+    into window_ids, is_strict, limits, paid, held, ends
     from unnest(budgets) with ordinality as b(budget_id, n)
     left join spend_budgetwindow w on w.budget_id = b.budget_id and w.id = any(locked)
      and w.is_open and (w.ends_at is null or w.ends_at > moment);
@@ -64,10 +65,10 @@ begin
         else
           amount := case when is_strict[slot] then item.bound else item.expected end;
           is_full := case when is_strict[slot]
-                          then spent[slot] + held[slot] + amount > limits[slot]
-                          else spent[slot] + held[slot] >= limits[slot] end;
+                          then paid[slot] + held[slot] + amount > limits[slot]
+                          else paid[slot] + held[slot] >= limits[slot] end;
           if is_full then
-            select json_build_object('refused', slot, 'spent', spent[slot], 'reserved', held[slot],
+            select json_build_object('refused', slot, 'spent', paid[slot], 'reserved', held[slot],
                      'limit', limits[slot], 'requested', amount, 'budget', b.public_id,
                      'is_pot', b.is_pot, 'mode', w.mode, 'duration', b.duration,
                      'starts_at', w.starts_at, 'resets_at', w.ends_at)
@@ -100,11 +101,9 @@ begin
     from unnest(window_ids, adds) as a(id, amount)
    where w.id = a.id and a.amount <> 0;
 
-  select json_agg(json_build_array(window_ids[n], is_strict[n], limits[n], spent[n], held[n],
-                                   extract(epoch from w.ends_at)) order by n)
-    into states
-    from generate_series(1, cardinality(budgets)) n
-    left join spend_budgetwindow w on w.id = window_ids[n];
+  select json_agg(json_build_array(window_ids[n], is_strict[n], limits[n], paid[n], held[n], ends[n])
+                  order by n)
+    into states from generate_series(1, cardinality(budgets)) n;
   return json_build_object('calls', array_to_json(verdicts), 'windows', coalesce(states, '[]'),
                            'now', extract(epoch from moment));
 end $$;
