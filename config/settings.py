@@ -186,8 +186,9 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["proxy.permissions.HasMasterKey"],
     "DEFAULT_PARSER_CLASSES": ["proxy.wire.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["proxy.wire.MoneyJSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "proxy.wire.JSONOnly",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "proxy.errors.answer_management_error",
+    "EXCEPTION_HANDLER": "proxy.api.errors.answer_error",
     "UNAUTHENTICATED_USER": None,
     "URL_FORMAT_OVERRIDE": None,
 }

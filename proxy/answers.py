@@ -12,6 +12,7 @@ from proxy.call import Call
 from proxy.errors import Failure
 from proxy.plan import Plan
 from proxy.relay import Headers
+from proxy.wire import write_json
 from spend.ledger import Hold, WindowState
 from spend.money import Nanos, dollars_text
 
@@ -136,16 +137,9 @@ def wire_time(seconds: float) -> str:
 # -- bodies --------------------------------------------------------------------------------------
 
 
-def write_json(value: Mapping[str, Any]) -> bytes:
-    """JSON with exact money and times in UTC with Z."""
-    from proxy.wire import render_json
-
-    return render_json(value)
-
-
 def error_event(failure: Failure) -> bytes:
     """What ends a stream that was begun and cannot be finished; no `[DONE]` follows."""
-    return b"data: " + orjson.dumps(failure.body(), default=str) + b"\n\n"
+    return b"data: " + write_json(failure.body()) + b"\n\n"
 
 
 def usage_event(body: Mapping[str, Any], cost: Nanos) -> bytes:
@@ -156,5 +150,3 @@ def usage_event(body: Mapping[str, Any], cost: Nanos) -> bytes:
 
 def failure_headers(failure: Failure, source: str) -> Sequence[tuple[str, str]]:
     return [*failure.headers.items(), ("x-tollgate-error-source", source)]
-
-

@@ -172,4 +172,3 @@ def depth_of(body: Any) -> int:
             if isinstance(inner, dict | list)
         ]
     return depth
-

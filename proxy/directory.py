@@ -142,9 +142,7 @@ class Directory:
         """A row changed: PostgreSQL told its table and id."""
         match table:
             case "tags_tag" | "tags_tagdraw":
-                self._tags.forget(
-                    lambda card: isinstance(card, Unknown) or str(card.id) == row_id
-                )
+                self._tags.forget(lambda card: isinstance(card, Unknown) or str(card.id) == row_id)
             case "proxy_apikey" | "proxy_keydraw":
                 self._keys.forget(lambda card: str(card.id) == row_id)
                 self._unknown_keys.clear()
@@ -172,7 +170,7 @@ class Directory:
             loading = asyncio.create_task(self._read(load), name=f"load {kind}")
             self._loading[place] = loading
             loading.add_done_callback(lambda _: self._loading.pop(place, None))
-        # A waiter that leaves does not take the reading of the others with it: wait() cancels nothing.
+        # A waiter that leaves does not take the others' reading with it: wait() cancels nothing.
         await asyncio.wait([loading], timeout=LOAD_SECONDS_MAX)
         if not loading.done():
             raise BudgetUnavailable(f"the {kind} could not be looked up in time")
@@ -197,5 +195,3 @@ def _read_in_thread(load: Callable[[], object]) -> object:
         return load()
     finally:
         close_old_connections()
-
-

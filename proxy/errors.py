@@ -15,14 +15,11 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
 from rest_framework import exceptions as drf
-from rest_framework.response import Response
-from rest_framework.views import set_rollback
 
+from proxy import over_budget
 from spend.errors import BudgetExceeded, BudgetUnavailable, Busy, CostNotBounded, ModelNotPriced
-from spend.money import dollars_text, to_dollars
 
 NO_RETRY = {"x-should-retry": "false"}
-RESET_SECONDS_MAX = 60  # a reset that is further away is not worth waiting for
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +66,13 @@ def answer_for(error: BaseException, *, model: str | None = None) -> Failure:
         case Failure():
             return error
         case BudgetExceeded():
-            return over_budget(error)
+            return Failure(
+                settings.BUDGET_EXCEEDED_STATUS,
+                "budget_exceeded",
+                over_budget.text_of(error),
+                headers=over_budget.headers_of(error),
+                extra=over_budget.beside_error(error),
+            )
         case CostNotBounded():
             return bad_request("cost_not_bounded", str(error), error.param)
         case ModelNotPriced():
@@ -123,74 +126,3 @@ def first_problem(detail: Any, path: str = "") -> tuple[str | None, str]:
             return first_problem(inner, f"{path}[{place}]")
         return path or None, f"{path}: {inner}" if path else str(inner)
     return path or None, f"{path}: {detail}" if path else str(detail)
-
-
-# -- over budget ---------------------------------------------------------------------------------
-
-
-def over_budget(refusal: BudgetExceeded) -> Failure:
-    """The seed's error body, with the `budget` object beside it (wire contract, 8)."""
-    return Failure(
-        settings.BUDGET_EXCEEDED_STATUS,
-        "budget_exceeded",
-        over_budget_text(refusal),
-        headers=_over_budget_headers(refusal),
-        extra={} if settings.BUDGET_DETAILS == "hidden" else {"budget": budget_fields(refusal)},
-    )
-
-
-def over_budget_text(refusal: BudgetExceeded) -> str:
-    kind, _, name = refusal.payer.partition(":")
-    text = f"Budget has been exceeded! {kind.capitalize()}={name}"
-    if settings.BUDGET_DETAILS == "hidden":
-        return text
-    if refusal.budget_kind == "pot":
-        text += f" Budget={refusal.budget}"
-    spent = dollars_text(refusal.spent, decimals_min=2)
-    text += f" Current cost: {spent}, Max budget: {dollars_text(refusal.limit)}"
-    if refusal.spent < refusal.limit:
-        held = dollars_text(refusal.reserved, decimals_min=2)
-        requested = dollars_text(refusal.requested, decimals_min=2)
-        text += f" In flight: {held}. This call: up to {requested}."
-    return text
-
-
-def budget_fields(refusal: BudgetExceeded) -> dict[str, Any]:
-    kind, _, name = refusal.payer.partition(":")
-    return {
-        "tag": name if kind == "tag" else None,
-        "key_alias": name if kind == "key" else None,
-        "budget_id": refusal.budget,
-        "mode": refusal.mode,
-        "spent": to_dollars(refusal.spent),
-        "reserved": to_dollars(refusal.reserved),
-        "requested": to_dollars(refusal.requested),
-        "limit": to_dollars(refusal.limit),
-        "remaining": to_dollars(refusal.remaining),
-        "duration": refusal.duration,
-        "starts_at": refusal.starts_at,
-        "resets_at": refusal.resets_at,
-    }
-
-
-def _over_budget_headers(refusal: BudgetExceeded) -> dict[str, str]:
-    headers = dict(NO_RETRY)
-    if settings.BUDGET_EXCEEDED_STATUS == 429 and refusal.resets_at is not None:
-        seconds = int((refusal.resets_at - refusal.starts_at).total_seconds())
-        if seconds <= RESET_SECONDS_MAX:
-            headers["Retry-After"] = str(max(1, seconds))
-    return headers
-
-
-# -- management paths ----------------------------------------------------------------------------
-
-
-def answer_management_error(error: Exception, context: Mapping[str, Any]) -> Response:
-    """DRF's exception handler: the same body, and `detail` for those who know LiteLLM's."""
-    failure = answer_for(error)
-    set_rollback()
-    headers = dict(failure.headers)
-    if isinstance(error, drf.MethodNotAllowed):
-        headers["Allow"] = ", ".join(context["view"].allowed_methods)
-    body = {**failure.body(), "detail": failure.message}
-    return Response(body, status=failure.status, headers=headers)

@@ -1,4 +1,4 @@
-"""The lean ASGI handler of the gateway paths: bounds on bytes and seconds, the view, the answer out.
+"""The lean ASGI handler of the gateway paths: bounds on bytes and seconds, the view, the answer.
 
 No middleware, no signals, no thread: what stands between the server and a call is in this file.
 Each view is an ordinary DRF APIView whose handlers are coroutines (proxy/views.py).
@@ -16,12 +16,13 @@ from proxy.answers import encode_headers, error_event, failure_headers, id_heade
 from proxy.authentication import authenticate
 from proxy.errors import Failure, answer_for
 from proxy.relay import Answer, Outlet
-from proxy.wire import render_json
+from proxy.wire import is_json, write_json
 from proxy.worker import Worker
 
 BODY_BYTES_MAX = 20 * 1024 * 1024
 BODY_SECONDS_MAX = 30.0
 HEADER_BYTES_MAX = 32 * 1024
+CLOSE = {"Connection": "close"}
 KEEP_ALIVE = b": keep-alive\n\n"
 
 Scope = MutableMapping[str, Any]
@@ -30,7 +31,13 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 async def serve(
-    scope: Scope, receive: Receive, send: Send, *, worker: Worker, view: Any, path: Mapping[str, str]
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    *,
+    worker: Worker,
+    view: Any,
+    path: Mapping[str, str],
 ) -> None:
     """Answer one request with a GatewayView, whatever happens in it."""
     call_id = worker.ids.next()
@@ -70,7 +77,7 @@ async def serve(
 
 
 def read_headers(scope: Scope) -> dict[str, str]:
-    """Lower-case names; repeated ones joined; names with `_` in place of `-` are spoofs, ignored."""
+    """Lower-case names; repeated ones joined; names with `_` are spoofs of others, and ignored."""
     headers: dict[str, str] = {}
     size = 0
     for name, value in scope["headers"]:
@@ -81,18 +88,16 @@ def read_headers(scope: Scope) -> dict[str, str]:
         key = name.decode("latin-1")
         headers[key] = f"{headers[key]},{text}" if key in headers else text
     if size > HEADER_BYTES_MAX:
-        raise Failure(413, "request_too_large", "The headers are larger than 32 KiB.", headers=CLOSE)
+        raise Failure(
+            413, "request_too_large", "The headers are larger than 32 KiB.", headers=CLOSE
+        )
     return headers
-
-
-CLOSE = {"Connection": "close"}
 
 
 def check_body_headers(headers: Mapping[str, str], method: str) -> None:
     if method not in ("POST", "PUT", "PATCH"):
         return
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind and kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+    if not is_json(headers.get("content-type", "")):
         text = "The body must be JSON, sent as application/json."
         raise Failure(415, "unsupported_media_type", text, headers=CLOSE)
     if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
@@ -164,7 +169,7 @@ def failure_answer(failure: Failure, call_id: object) -> Answer:
     source = "upstream" if failure.type.startswith("upstream") or failure.code else "gateway"
     headers = [(b"content-type", b"application/json"), *id_headers(call_id)]
     headers += encode_headers(failure_headers(failure, source))
-    return Answer(failure.status, headers, render_json(failure.body()))
+    return Answer(failure.status, headers, write_json(failure.body()))
 
 
 async def send_plain(answer: Answer, send: Send, *, head_only: bool = False) -> None:

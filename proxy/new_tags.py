@@ -4,13 +4,13 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from django.conf import settings
+from tags.actions import create_from_wire
 
 from proxy.directory import Directory
 from proxy.errors import bad_request
 from proxy.key_cards import KeyCard
 from spend.models import Audit
 from spend.rollover import database_now
-from tags.actions import create_from_wire
 from tags.cards import TagCard
 
 

@@ -69,7 +69,7 @@ class Outlet:
             self._answer.set_result(answer)
 
     def fail(self, failure: Failure) -> None:
-        """Before the head this is the answer; after it the gateway ends the stream with an event."""
+        """Before the head this is the answer; after it an event that ends the stream."""
         self.failure = self.failure or failure
         if not self._answer.done():
             self._answer.set_exception(failure)

@@ -1,4 +1,4 @@
-"""Tagging: gather a call's tags, once, from every source in one order. What is charged is checked."""
+"""Tagging: gather a call's tags, once, from every source, in one order."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,9 @@ async def collect_tags(call: Call, directory: Directory) -> CollectedTags:
         names = list(dict.fromkeys([*client, *ruled, *call.key.default_tags]))
         client += [name for name in ruled if name not in client]
     if len(names) > settings.MAX_TAGS_PER_REQUEST:
-        text = f"A call has at most {settings.MAX_TAGS_PER_REQUEST} tags; this one has {len(names)}."
+        text = (
+            f"A call has at most {settings.MAX_TAGS_PER_REQUEST} tags; this one has {len(names)}."
+        )
         raise bad_request("too_many_tags", text, "metadata.tags")
     _check_key_rules(call, client, names)
     cards = []

@@ -18,14 +18,14 @@ from proxy.errors import Failure
 from proxy.journey import answer_call
 from proxy.key_cards import KeyCard
 from proxy.relay import Answer, Outlet
-from proxy.wire import render_json
+from proxy.wire import write_json
 from proxy.worker import Worker
 
 Response = tuple[Answer, Outlet | None]
 
 
 class GatewayParser(BaseParser):
-    """The body, parsed once; depth and size are bounded before (proxy/gateway.py, proxy/call.py)."""
+    """The body, parsed once; its bounds are in proxy/gateway.py and proxy/call.py."""
 
     media_type = "*/*"
 
@@ -127,7 +127,7 @@ class Models(GatewayView):
             text = f"The model '{wanted}' does not exist."
             raise Failure(404, "model_not_found", text, "model")
         body = found[0] if wanted else {"object": "list", "data": found}
-        return Answer(200, JSON_HEADERS + id_headers(call_id), render_json(body)), None
+        return Answer(200, JSON_HEADERS + id_headers(call_id), write_json(body)), None
 
 
 def describe_model(name: str, cards: Any) -> dict[str, Any]:

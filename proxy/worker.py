@@ -98,8 +98,10 @@ class Worker:
         return True
 
     async def _reach_ledger_at_last(self) -> None:
-        while not await self._reach_ledger():
+        while True:
             await asyncio.sleep(OPEN_SECONDS)
+            if await self._reach_ledger():
+                return
 
     async def _roll_over(self, budget_id: int) -> None:
         await self.directory.ask("window", budget_id, lambda: roll_over(budget_id))

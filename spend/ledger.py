@@ -1,4 +1,4 @@
-"""The ledger: reserve, settle, release, refuse. The only Python that calls the SQL that moves money.
+"""The ledger: reserve, settle, release, refuse. The only Python that calls spend/sql/.
 
 Not here: check, then act. Whether a call has room is decided by spend/sql/reserve.sql on locked
 rows, and the hold is committed before anything is sent upstream
@@ -15,7 +15,7 @@ from uuid import UUID
 
 import orjson
 
-from spend.batching import Batcher, BadItems
+from spend.batching import BadItems, Batcher
 from spend.billing import Bill, Record
 from spend.connection import (
     BAD_ITEM,

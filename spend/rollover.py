@@ -1,4 +1,4 @@
-"""Rollover: open the window that the clock is in; for reserve when none is open, for beat when idle."""
+"""Rollover: open the window that the clock is in; for a call when none is, for beat when idle."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""The contract between a call and whoever serves it: what goes out, what comes back, how it fails."""
+"""The contract between a call and whoever serves it: what goes out, comes back, how it fails."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

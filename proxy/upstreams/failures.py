@@ -1,4 +1,4 @@
-"""Upstream failures: an upstream's own error -> what the client is told of it (wire contract, 3.6)."""
+"""Failures of upstreams: their own error -> what the client is told (wire contract, 3.6)."""
 
 import re
 from collections.abc import Mapping

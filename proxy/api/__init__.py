@@ -1,0 +1,1 @@
+"""Management paths: ordinary synchronous DRF."""
