@@ -202,7 +202,10 @@ def _hours_near(now: datetime, zone: ZoneInfo) -> Iterator[datetime]:
 def _boundaries_near(
     now: datetime, period: Period, base: datetime, zone: ZoneInfo
 ) -> Iterator[datetime]:
-    """The boundaries around `now`: two on each side, as a zone may skip or repeat a whole day."""
+    """The boundaries around `now`.
+
+    The clock may have been set back over one (00:01 to 23:01), or over a whole day.
+    """
     index = _index(_wall(now, zone), period, base)
     for n in range(index - 2, index + 4):
         yield _instants(_boundary(n, period, base), zone)[0]

@@ -53,6 +53,7 @@ FURTHER = """
  half-hour    hourly    Australia/Lord_Howe - 2026-10-03T15:40 2026-10-03T15:30 2026-10-03T16:00
  ninety       hourly    Australia/Lord_Howe - 2026-04-04T15:10 2026-04-04T14:00 2026-04-04T15:30
  twice        daily     America/Havana - 2026-11-01T04:30 2026-11-01T04:00 2026-11-02T05:00
+ again        daily America/St_Johns - 2010-11-07T03:00 2010-11-07T02:30 2010-11-08T03:30
  nepal        hourly    Asia/Kathmandu - 2026-11-22T12:00 2026-11-22T11:15 2026-11-22T12:15
 """
 
@@ -278,6 +279,7 @@ def first_shown(wall, zone, near):
 @example(("America/Havana", utc("2026-11-01T05:30")))
 @example(("America/Sao_Paulo", utc("2018-11-04T03:30")))
 @example(("Pacific/Kwajalein", utc("1993-08-21T13:00")))
+@example(("America/St_Johns", utc("2010-11-07T03:00")))  # midnight again, after 00:01
 def test_it_starts_a_day_when_the_clock_first_shows_it(zone_and_now):
     name, now = zone_and_now
     zone = ZoneInfo(name)
