@@ -63,12 +63,12 @@ def free_port() -> int:
 def child(
     command: Sequence[str],
     *,
-    core: int,
+    core: int | str,
     log: Path,
     environment: Mapping[str, str] | None = None,
     folder: Path = ROOT,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process group of its own on one core; whatever of it is left at the end is killed."""
+    """A process group of its own, on a core or a list of cores; it is gone when the block ends."""
     with log.open("wb") as written:
         process = subprocess.Popen(
             ["taskset", "--cpu-list", str(core), *command],
@@ -122,12 +122,12 @@ def family(pids: Iterable[int]) -> list[psutil.Process]:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """User and system time so far of the processes and all that they started."""
+    """So far, of the processes and all that they started, those that have ended included."""
     total = 0.0
     for process in family(pids):
         with suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
-            total += times.user + times.system
+            total += times.user + times.system + times.children_user + times.children_system
     return total
 
 

@@ -10,7 +10,7 @@ import json
 import signal
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import uvloop
 
@@ -125,7 +125,7 @@ class Answerer(asyncio.Protocol):
             else:
                 self.transport.write(PLAIN)
         elif path == b"/tally":
-            self.transport.write(json_answer(asdict(self.tally)))
+            self.transport.write(json_answer({"calls": self.tally.calls, "cut": self.tally.cut}))
         else:
             self.transport.write(NOT_FOUND)
 
