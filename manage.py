@@ -3,11 +3,10 @@
 
 import sys
 
-if sys.version_info < (3, 11):  # noqa: UP036 - older Pythons must be told, so this file parses on them
+if sys.version_info < (3, 11):  # noqa: UP036 - older ones must be told, so this file parses on them
     sys.exit(
-        "Tollgate needs Python 3.11 or newer; this is Python %d.%d (%s).\n"
+        f"Tollgate needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}.\n"
         "Run it with a newer one, for example: python3.12 manage.py up"
-        % (sys.version_info[0], sys.version_info[1], sys.executable)
     )
 
 from config import bootstrap, environment  # the standard library alone, as Django may be missing
@@ -23,7 +22,7 @@ def main():
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as wrong:
-        sys.exit("manage.py: %s" % wrong)
+        sys.exit(f"manage.py: {wrong}")
 
 
 if __name__ == "__main__":

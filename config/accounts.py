@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PREFERRED = ("postgres", "nobody")
-PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 8, 47, 2
-CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
+PR_SET_PDEATHSIG, PR_SET_SECUREBITS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 28, 47, 2
+SECBIT_NO_SETUID_FIXUP = 1 << 2
+CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_SETPCAP = 1, 2, 8
+SWITCHING = (0, 6, 7)  # CAP_CHOWN, CAP_SETGID, CAP_SETUID
 CAPABILITY_VERSION_3 = 0x20080522
 
 # Loaded before any fork: a child between fork and exec must not go looking for libraries.
@@ -50,10 +52,15 @@ class CapabilitySet(ctypes.Structure):
 def choose_account(folder: Path) -> Account | None:
     """Whom to run PostgreSQL as: None is ourselves. A folder's earlier owner stays its owner.
 
-    Raises NoAccount when we are root and there is no other user.
+    Raises NoAccount when we are root and cannot be anybody else.
     """
     if os.geteuid() != 0:
         return None
+    if LIBC is not None and not all(permitted_capabilities() >> needed & 1 for needed in SWITCHING):
+        raise NoAccount(
+            "PostgreSQL refuses to run as root, and this root may not switch to another user:"
+            " start as a normal user, or set DATABASE_URL"
+        )
     found = [account_of(owner_of(folder)), *(account_named(name) for name in PREFERRED)]
     for account in found:
         if account is not None and account.uid != 0:
@@ -105,7 +112,7 @@ def drop_to(account: Account | None, paths: Iterable[Path]) -> Callable[[], None
 
     def drop() -> None:
         if capability is not None:
-            LIBC.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
+            keep_over_change_of_user()
         os.setgroups([account.gid])
         os.setgid(account.gid)
         os.setuid(account.uid)
@@ -118,17 +125,19 @@ def drop_to(account: Account | None, paths: Iterable[Path]) -> Callable[[], None
 def capability_for(account: Account, paths: Sequence[Path]) -> int | None:
     """The least one that opens the way; None where it is open. Raises NoAccount.
 
-    Reading and passing folders takes CAP_DAC_READ_SEARCH, which containers often lack; running a
-    file that only root may run takes CAP_DAC_OVERRIDE.
+    Reading, and passing folders, takes CAP_DAC_READ_SEARCH, which containers often lack; running
+    what only root may run takes CAP_DAC_OVERRIDE.
     """
-    closed = [step for path in paths for step in (path, *path.parents) if not is_open(account, step)]
+    steps = [step for path in paths for step in (path, *path.parents)]
+    closed = [step for step in steps if not may(account, step, needs_of(step))]
     if not closed:
         return None
     fitting = [CAP_DAC_OVERRIDE]
-    if all(step.is_dir() for step in closed):
+    if all(step.is_dir() or may(account, step, stat.S_IXOTH) for step in closed):
         fitting.insert(0, CAP_DAC_READ_SEARCH)
+    held = permitted_capabilities()
     for capability in fitting:
-        if permitted_capabilities() >> capability & 1:
+        if held >> capability & held >> CAP_SETPCAP & 1:
             return capability
     raise NoAccount(
         f"PostgreSQL refuses to run as root, and the user {account.name!r} cannot reach"
@@ -136,15 +145,19 @@ def capability_for(account: Account, paths: Sequence[Path]) -> int | None:
     )
 
 
-def is_open(account: Account, path: Path) -> bool:
-    """By mode bits alone: a folder that can be passed, a file that can be read and run."""
+def needs_of(path: Path) -> int:
+    """A folder must be passed, a file be read and run; as bits of the mode for others."""
+    return stat.S_IXOTH if path.is_dir() else stat.S_IROTH | stat.S_IXOTH
+
+
+def may(account: Account, path: Path, bits: int) -> bool:
+    """By mode bits alone."""
     found = path.stat()
-    wanted = stat.S_IXOTH if stat.S_ISDIR(found.st_mode) else stat.S_IROTH | stat.S_IXOTH
     if found.st_uid == account.uid:
-        wanted <<= 6
+        bits <<= 6
     elif found.st_gid == account.gid:
-        wanted <<= 3
-    return found.st_mode & wanted == wanted
+        bits <<= 3
+    return found.st_mode & bits == bits
 
 
 def permitted_capabilities() -> int:
@@ -153,6 +166,12 @@ def permitted_capabilities() -> int:
     except OSError:
         return 0  # not Linux
     return int(re.search(r"^CapPrm:\s*(\w+)$", status, re.MULTILINE).group(1), 16)
+
+
+def keep_over_change_of_user() -> None:
+    """Capabilities outlast setuid, and access(2), by which PostgreSQL finds itself, heeds them."""
+    if LIBC.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_SECUREBITS)")
 
 
 def keep(capability: int) -> None:

@@ -12,7 +12,8 @@ from config.supervisor import SERVERS, UPSTREAMS, Part
 
 WEB_STOP_SECONDS_MAX = 50.0  # 30 s for open calls, the rest for their settling
 JOBS_STOP_SECONDS_MAX = 10.0  # every task may be cut off and run again
-CELERY = ("-m", "celery", "-A", "config.celery:app")
+QUIET = ("-W", "ignore:You're running the worker with superuser privileges")  # tasks carry no code
+CELERY = ("-m", "celery", "-A", "config.celery:app", "--skip-checks", "--quiet")
 
 
 class Children:
@@ -21,7 +22,6 @@ class Children:
     def __init__(self, folder: Folder, environment: Mapping[str, str]) -> None:
         self.folder = folder
         self.environment = environment
-        self.listeners: list[socket.socket] = []  # kept open for those who are started again
 
     def preparation(self, kept: Mapping[str, str], upstream: str | None, *, alone: bool) -> Program:
         words = ["-m", "config.preparation"]
@@ -37,18 +37,19 @@ class Children:
 
     def web_workers(self, count: int, listener: socket.socket) -> list[Part]:
         names = [f"web worker {number}" for number in range(1, count + 1)]
-        return [Part(self.server(name, listener), SERVERS) for name in names]
+        return [Part(self.server(name, listener), SERVERS, keeps=listener) for name in names]
 
     def demo_upstream(self, listener: socket.socket) -> Part:
         application = ("--application", "proxy.upstreams.demo:application", "--lifespan", "auto")
-        return Part(self.server("demo upstream", listener, *application), UPSTREAMS)
+        program = self.server("demo upstream", listener, *application)
+        return Part(program, UPSTREAMS, keeps=listener)
 
     def jobs(self) -> list[Part]:
         beat = self.state_folder() / "schedule"
         worker = self.state_folder() / "worker"
-        lean = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+        alone = ["--pool", "solo", "--without-gossip", "--without-mingle", "--without-heartbeat"]
         return [
-            self.job("Celery worker", ["worker", "--pool", "solo", "--statedb", str(worker), *lean]),
+            self.job("Celery worker", ["worker", "--statedb", str(worker), *alone]),
             self.job("Celery beat", ["beat", "--schedule", str(beat), "--pidfile", ""]),
         ]
 
@@ -59,7 +60,7 @@ class Children:
     def job(self, name: str, words: list[str]) -> Part:
         program = Program(
             name=name,
-            command=[sys.executable, *CELERY, *words, "--loglevel", "warning"],
+            command=[sys.executable, *QUIET, *CELERY, *words, "--loglevel", "warning"],
             environment=self.environment,
             folder=ROOT,
             stop_seconds_max=JOBS_STOP_SECONDS_MAX,
@@ -67,7 +68,6 @@ class Children:
         return Part(program, SERVERS)
 
     def server(self, name: str, listener: socket.socket, *words: str) -> Program:
-        self.listeners.append(listener)
         descriptor = listener.fileno()
         command = ["-m", "config.web", "--fd", str(descriptor), "--folder", str(self.folder.path)]
         return Program(

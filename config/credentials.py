@@ -1,4 +1,4 @@
-"""Credentials: the secrets of an installation, made once, and what a person or script logs in with."""
+"""Credentials: an installation's secrets, made once, and what a person or script logs in with."""
 
 import base64
 import os
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from config.folder import Folder, FolderRefused
 
-ADMIN_NAMES = ("DJANGO_SUPERUSER_USERNAME", "DJANGO_SUPERUSER_PASSWORD")
+ADMIN_NAMES = frozenset({"DJANGO_SUPERUSER_USERNAME", "DJANGO_SUPERUSER_PASSWORD"})
 
 
 def provide_secrets(folder: Folder, given: Mapping[str, str]) -> dict[str, str]:
@@ -19,7 +19,7 @@ def provide_secrets(folder: Folder, given: Mapping[str, str]) -> dict[str, str]:
     kept = folder.read_settings(folder.secrets)
     missing = {name: make() for name, make in MAKERS.items() if name not in kept}
     if missing:
-        missing |= {name: given[name] for name in ADMIN_NAMES if name in missing and given.get(name)}
+        missing |= {name: given[name] for name in ADMIN_NAMES & missing.keys() if given.get(name)}
         refuse_unkeepable(missing)
         kept |= missing
         folder.write_settings(folder.secrets, kept)

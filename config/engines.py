@@ -24,7 +24,9 @@ class Engines:
     Raises EngineUnavailable when there is none for this platform.
     """
 
-    def __init__(self, folder: Folder, given: Mapping[str, str], *, for_tests: bool = False) -> None:
+    def __init__(
+        self, folder: Folder, given: Mapping[str, str], *, for_tests: bool = False
+    ) -> None:
         self.folder = folder
         self.postgres: EmbeddedPostgres | None = None
         self.valkey: EmbeddedValkey | None = None

@@ -78,8 +78,8 @@ def find_binaries(pg: Path) -> Binaries:
 def binaries_in_wheel() -> list[Binaries]:
     spec = importlib.util.find_spec(WHEEL)
     places = spec.submodule_search_locations if spec else None
-    servers = [path for place in places or () for path in Path(place).glob("pginstall*/bin/postgres")]
-    return [Binaries(major_of(server), server.parent) for server in servers]
+    folders = [folder for place in places or () for folder in Path(place).glob("pginstall*/bin")]
+    return [Binaries(major_of(folder / "postgres"), folder) for folder in folders]
 
 
 def major_of(server: Path) -> int:
@@ -93,7 +93,7 @@ def major_of(server: Path) -> int:
 
 
 class EmbeddedPostgres:
-    """One server on one folder. `prepare` before each start; `is_ready`, then `provide_database`."""
+    """One server on one folder: `prepare` before each start; `provide_database` once ready."""
 
     def __init__(
         self,

@@ -49,7 +49,9 @@ class Program:
                     start_new_session=True,  # Ctrl-C reaches us alone, and we end it in order
                     preexec_fn=self.between_fork_and_exec(),
                 )
-            except (OSError, subprocess.SubprocessError) as error:
+            except subprocess.SubprocessError as error:
+                raise PartFailed(f"{self.name} could not become another user") from error
+            except OSError as error:
                 raise PartFailed(f"{self.name} cannot be started: {error}") from error
 
     def between_fork_and_exec(self) -> Callable[[], None]:

@@ -104,6 +104,7 @@ def environment_for(
         "SECRET_KEY": made_up("the tests' secret key"),
         "MASTER_KEY": "sk-" + made_up("the tests' master key")[:43],
         "VAULT_KEYS": made_up("the tests' vault key"),
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(ROOT / ".pytest_cache" / "hypothesis"),
     }
 
 

@@ -1,4 +1,4 @@
-"""Signals: what somebody asks of a command that runs in the foreground, and a wait that hears it."""
+"""Signals: what somebody asks of a command in the foreground, and a wait that hears it."""
 
 import contextlib
 import select

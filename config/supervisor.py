@@ -40,8 +40,10 @@ class Part:
     program: Program
     tier: int
     prepare: Callable[[], None] = nothing
+    keeps: object = None  # what every start needs and must not be closed meanwhile
     child: subprocess.Popen | None = None
     starts_at: float = 0.0
+    is_lost: bool = False
     deaths: deque[float] = field(default_factory=lambda: deque(maxlen=DEATHS_MAX))
 
     @property
@@ -62,6 +64,7 @@ class Part:
         self.deaths.append(now)
         recent = sum(now - death < DEATHS_SECONDS for death in self.deaths)
         if recent >= DEATHS_MAX:
+            self.is_lost = True
             raise PartFailed(f"{self.name} does not stay up: {recent} deaths within a minute")
         self.starts_at = now + RESTART_SECONDS[min(recent, len(RESTART_SECONDS)) - 1]
 
@@ -119,7 +122,7 @@ class Supervisor:
     def look_after_parts(self) -> None:
         now = time.monotonic()
         for part in self.parts:
-            if part.is_running() or self.is_stopping(part):
+            if part.is_running() or part.is_lost or self.is_stopping(part):
                 continue
             if part.child is not None:
                 say(f"{part.name} died ({ending(part.child.returncode)}); starting it again")
@@ -139,7 +142,7 @@ class Supervisor:
         return self.stopping_from is not None and part.tier >= self.stopping_from
 
     def stop(self) -> None:
-        """Ask the parts to stop, those that use others first. Raises EndAsked at a second signal."""
+        """Ask the parts to stop, those that use others first. Raises EndAsked at a new signal."""
         for tier in (SERVERS, UPSTREAMS, ENGINES):
             self.stopping_from = tier
             running = [part for part in self.parts if part.tier == tier and part.is_running()]
@@ -153,7 +156,7 @@ class Supervisor:
             try:
                 self.pause()
             except PartFailed as error:
-                say(str(error))  # a lower tier is lost; what is left to stop is stopped all the same
+                say(str(error))  # a lower tier is lost; the others are stopped all the same
             for part in parts:
                 if time.monotonic() - started > part.program.stop_seconds_max:
                     say(f"{part.name} does not stop; ending it")
