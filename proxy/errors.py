@@ -18,8 +18,11 @@ from rest_framework import exceptions as drf
 
 from proxy import over_budget
 from spend.errors import BudgetExceeded, BudgetUnavailable, Busy, CostNotBounded, ModelNotPriced
+from tags.errors import InUse, NotThere, Taken, TurnedDown
 
 NO_RETRY = {"x-should-retry": "false"}
+# Causes that a serializer may name for a field; whatever else is wrong with one is a bad value.
+FIELD_TYPES = frozenset({"unknown_field", "unsupported_field", "invalid_tag", "too_many_tags"})
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +84,8 @@ def answer_for(error: BaseException, *, model: str | None = None) -> Failure:
         case BudgetUnavailable() | Busy():
             text = "The budget could not be checked, so the call was not sent. Please try again."
             return Failure(503, "budget_unavailable", text, headers={"Retry-After": "1"})
+        case TurnedDown():
+            return _answer_for_verb(error)
         case drf.APIException():
             return _answer_for_drf(error)
         case Http404():
@@ -91,13 +96,26 @@ def answer_for(error: BaseException, *, model: str | None = None) -> Failure:
     return Failure(500, "internal_error", "Something went wrong on our side.")
 
 
+def _answer_for_verb(error: TurnedDown) -> Failure:
+    match error:
+        case NotThere():
+            return not_found(error.text, error.field)
+        case Taken():
+            return Failure(409, "already_exists", error.text, error.field)
+        case InUse():
+            return Failure(409, "in_use", error.text, error.field)
+    text = f"{error.field}: {error.text}" if error.field else error.text
+    return bad_request("invalid_parameter", text, error.field)
+
+
 def _answer_for_drf(error: drf.APIException) -> Failure:
     match error:
         case drf.ParseError():
             return bad_request("invalid_json", str(error.detail))
         case drf.ValidationError():
-            field_name, text = first_problem(error.detail)
-            return bad_request("invalid_parameter", text, field_name)
+            field_name, text, code = first_problem(error.detail)
+            type_ = code if code in FIELD_TYPES else "invalid_parameter"
+            return bad_request(type_, text, field_name)
         case drf.NotAuthenticated() | drf.AuthenticationFailed():
             return unauthorized("auth_error", str(error.detail))
         case drf.PermissionDenied():
@@ -112,17 +130,19 @@ def _answer_for_drf(error: drf.APIException) -> Failure:
     return Failure(error.status_code, "invalid_parameter", str(error.detail))
 
 
-def first_problem(detail: Any, path: str = "") -> tuple[str | None, str]:
-    """The first field that a serializer complained about, and the complaint."""
+def first_problem(detail: Any, path: str = "") -> tuple[str | None, str, str | None]:
+    """The first field that a serializer complained about, the complaint, and its code."""
     if isinstance(detail, Mapping):
         name, inner = next(iter(detail.items()))
         if name == "non_field_errors":
             return first_problem(inner, path)
+        if isinstance(name, int):  # an item of a list
+            return first_problem(inner, f"{path}[{name}]")
         return first_problem(inner, f"{path}.{name}" if path else str(name))
     if isinstance(detail, list | tuple) and detail:
         place = next((n for n, item in enumerate(detail) if item), 0)
         inner = detail[place]
         if isinstance(inner, Mapping | list):
             return first_problem(inner, f"{path}[{place}]")
-        return path or None, f"{path}: {inner}" if path else str(inner)
-    return path or None, f"{path}: {detail}" if path else str(detail)
+        detail = inner
+    return path or None, f"{path}: {detail}" if path else str(detail), getattr(detail, "code", None)

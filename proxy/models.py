@@ -1,5 +1,8 @@
 """The shop's rows: who calls us, and what is on offer."""
 
+from datetime import datetime
+from typing import Self
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
@@ -7,6 +10,22 @@ from django.db.models.functions import Now
 
 from spend.ids import new_row_id
 from spend.models import Budget, FurtherDraw
+
+
+class APIKeyQuerySet(models.QuerySet["APIKey"]):
+    def present(self) -> Self:
+        """Without the deleted ones."""
+        return self.filter(deleted_at__isnull=True)
+
+    def of_digest(self, digest: str, now: datetime) -> Self:
+        """Of that secret, or of the one that it replaced and that still works."""
+        replaced = Q(previous_digest=digest, previous_until__gt=now)
+        return self.present().filter(Q(digest=digest) | replaced)
+
+    def with_budgets(self) -> Self:
+        """Each with its own budget and its draws, in two queries however many there are."""
+        draws = models.Prefetch("draws", KeyDraw.objects.select_related("budget"))
+        return self.select_related("budget").prefetch_related(draws)
 
 
 class APIKey(models.Model):
@@ -40,6 +59,8 @@ class APIKey(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True)
     created_by = models.CharField(max_length=150, blank=True, default="")
+
+    objects = APIKeyQuerySet.as_manager()
 
     class Meta:
         verbose_name = "API key"

@@ -1,12 +1,14 @@
-"""Budgets: create_budget, change_budget, reset_budget; a budget and its open window change together."""
+"""Budgets: create, change, reset, close; a budget and its open window change together."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import DateTimeField, F, Func
+from django.db.models.functions import Greatest, Least
 
-from spend.models import Budget
+from spend.models import Budget, BudgetWindow
 from spend.rollover import database_now, roll_over
 from spend.windows import window_at
 
@@ -53,7 +55,7 @@ def change_budget(budget: Budget, changes: Mapping[str, Any]) -> bool:
 
 @transaction.atomic
 def reset_budget(budget: Budget) -> None:
-    """Close the open window now and open one with nothing spent that ends when the old one would."""
+    """Close the open window now, and open one with nothing spent that ends when it would have."""
     locked = Budget.objects.select_for_update().get(pk=budget.pk)
     window_id = roll_over(locked.pk)
     window = locked.windows.get(pk=window_id)
@@ -63,3 +65,22 @@ def reset_budget(budget: Budget) -> None:
 def replace_window(budget: Budget, ends_at: datetime | None) -> None:
     with connection.cursor() as cursor:
         cursor.execute("select spend_replace_window(%s, %s)", [budget.pk, ends_at])
+
+
+def close_budget(budget: Budget) -> None:
+    """Nobody draws on it any more: its open window ends now, so that no job opens the next one.
+
+    Every window stays for the history, and calls in flight settle into theirs.
+    """
+    moment = Greatest(ClockTimestamp(), F("starts_at") + timedelta(microseconds=1))
+    # PostgreSQL's LEAST passes over null, which is the end of a window that would never have ended.
+    BudgetWindow.objects.open().filter(budget=budget).update(
+        is_open=False, ends_at=Least(F("ends_at"), moment)
+    )
+
+
+class ClockTimestamp(Func):
+    """The database's clock at this very moment, not at the transaction's start."""
+
+    function = "clock_timestamp"
+    output_field = DateTimeField()

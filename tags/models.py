@@ -1,11 +1,20 @@
 """Tag: a name that calls carry and a budget can hold."""
 
+from typing import Self
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from spend.models import Budget, FurtherDraw
+
+
+class TagQuerySet(models.QuerySet["Tag"]):
+    def with_budgets(self) -> Self:
+        """Each with its own budget and its draws, in two queries however many there are."""
+        draws = models.Prefetch("draws", TagDraw.objects.select_related("budget"))
+        return self.select_related("budget").prefetch_related(draws)
 
 
 class Tag(models.Model):
@@ -27,6 +36,8 @@ class Tag(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True)
     created_by = models.CharField(max_length=150, blank=True, default="")
+
+    objects = TagQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]
