@@ -1,0 +1,283 @@
+"""Deployments: create_deployment, change_deployment, delete_deployment; each is one transaction.
+
+A deployment, its upstream, its price and the audit change together or not at all. An upstream row
+is shared by the deployments with the same provider, address and secret, and goes with the last of
+them. A price is never changed: a new row succeeds the old one.
+"""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from django.db import IntegrityError, connection, transaction
+
+from proxy.models import Deployment, Upstream
+from proxy.vault import VaultError, open_secret, seal
+from spend.audit import record_change
+from spend.ids import new_row_id
+from spend.models import Price, PriceSource
+from spend.price_book import load_price_book
+from spend.price_fields import rates_from_wire, wire_from_rates
+from spend.rates import NAMED_PRICES
+from spend.rollover import database_now
+
+ENDING_LENGTH_MIN = 12  # of a shorter secret the last four would tell too much
+
+
+class DeploymentExists(Exception):
+    """The id is taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamTerms:
+    """Whom to call, where, and with what secret: its text, or the variable that holds it."""
+
+    provider: str
+    address: str
+    api_version: str = ""
+    secret: str | None = field(default=None, repr=False)
+    secret_variable: str = ""
+
+
+@transaction.atomic
+def create_deployment(
+    terms: Mapping[str, Any],
+    upstream: UpstreamTerms,
+    prices: Mapping[str, object],
+    *,
+    actor: str,
+    deployment_id: UUID | None = None,
+) -> Deployment:
+    """`terms` are a Deployment's fields, `prices` dollars per unit under the wire's names.
+
+    Raises DeploymentExists, BadAmount (which names the price), or VaultError.
+    """
+    deployment = Deployment(
+        id=deployment_id or new_row_id(),
+        upstream=_find_or_create_upstream(upstream),
+        created_by=actor,
+        **terms,
+    )
+    try:
+        with transaction.atomic():
+            deployment.save(force_insert=True)
+    except IntegrityError:
+        raise DeploymentExists from None
+    _succeed_price(deployment, rates_from_wire(prices), actor)
+    _record(actor, "create", deployment, before=None, after=audit_values(deployment))
+    return deployment
+
+
+@transaction.atomic
+def change_deployment(
+    deployment_id: UUID,
+    changes: Mapping[str, Any],
+    upstream_changes: Mapping[str, Any],
+    prices: Mapping[str, object],
+    *,
+    actor: str,
+) -> Deployment:
+    """What is not named stays. `terms`, a dict, and prices are merged; None removes a member.
+
+    Another address, provider or secret is this deployment's alone: those that shared its upstream
+    keep the old one. Raises Deployment.DoesNotExist, BadAmount, or VaultError.
+    """
+    deployment = Deployment.objects.select_for_update().get(pk=deployment_id)
+    before = audit_values(deployment)
+    for name, value in changes.items():
+        current = getattr(deployment, name)
+        setattr(deployment, name, _merged(current, value) if name == "terms" else value)
+    if upstream_changes:
+        _move_upstream(deployment, upstream_changes)
+    deployment.save()
+    if prices:
+        _succeed_price(deployment, _merged_rates(own_rates(deployment), prices), actor)
+    after = audit_values(deployment)
+    if after != before:
+        _record(actor, "update", deployment, before=before, after=after)
+    return deployment
+
+
+@transaction.atomic
+def delete_deployment(deployment_id: UUID, *, actor: str) -> None:
+    """Log rows and prices stay, so that history can be told. Raises Deployment.DoesNotExist."""
+    deployment = Deployment.objects.select_for_update().get(pk=deployment_id)
+    before = audit_values(deployment)
+    upstream = deployment.upstream
+    _record(actor, "delete", deployment, before=before, after=None)
+    deployment.delete()
+    _delete_if_unused(upstream)
+
+
+def own_rates(deployment: Deployment) -> dict[str, Any]:
+    """The rates of the deployment's own price that counts now; empty if it has none."""
+    book = load_price_book(database_now(), deployments=[deployment.id], models=())
+    row = book.own.get(deployment.id)
+    rates: dict[str, Any] = row.rates if row else {}
+    return rates
+
+
+def masked_secret(upstream: Upstream) -> str | None:
+    """What may be shown of the secret; sending it back changes nothing."""
+    if upstream.secret_variable:
+        return f"os.environ/{upstream.secret_variable}"
+    if upstream.secret is None:
+        return None
+    return f"sk-...{upstream.secret_ending}"
+
+
+def audit_values(deployment: Deployment) -> dict[str, Any]:
+    """All that matters of a deployment, with its secret masked."""
+    upstream = deployment.upstream
+    return {
+        "model_name": deployment.model_name,
+        "aliases": deployment.aliases,
+        "provider": upstream.provider,
+        "address": upstream.address,
+        "api_version": upstream.api_version,
+        "secret": masked_secret(upstream),
+        "upstream": str(upstream.id),
+        "upstream_model": deployment.upstream_model,
+        "base_model": deployment.base_model,
+        "mode": deployment.mode,
+        "tags": deployment.tags,
+        "order": deployment.order,
+        "weight": deployment.weight,
+        "timeout_seconds": deployment.timeout_seconds,
+        "stream_timeout_seconds": deployment.stream_timeout_seconds,
+        "max_retries": deployment.max_retries,
+        "input_tokens_max": deployment.input_tokens_max,
+        "output_tokens_max": deployment.output_tokens_max,
+        "terms": deployment.terms,
+        "enabled": deployment.enabled,
+        "rates": own_rates(deployment),
+    }
+
+
+# -- upstreams -----------------------------------------------------------------------------------
+
+
+def upstream_terms(upstream: Upstream) -> UpstreamTerms:
+    """What an upstream row says, its secret opened. Raises VaultError."""
+    return UpstreamTerms(
+        provider=upstream.provider,
+        address=upstream.address,
+        api_version=upstream.api_version,
+        secret=None if upstream.secret is None else open_secret(upstream.id, upstream.secret),
+        secret_variable=upstream.secret_variable,
+    )
+
+
+def _move_upstream(deployment: Deployment, changes: Mapping[str, Any]) -> None:
+    previous = deployment.upstream
+    if {"secret", "secret_variable"} <= changes.keys():  # the old one need not be opened
+        kept = UpstreamTerms(
+            provider=previous.provider,
+            address=previous.address,
+            api_version=previous.api_version,
+        )
+    else:
+        kept = upstream_terms(previous)
+    deployment.upstream = _find_or_create_upstream(replace(kept, **changes))
+    deployment.save(update_fields=["upstream"])
+    _delete_if_unused(previous)
+
+
+def _find_or_create_upstream(terms: UpstreamTerms) -> Upstream:
+    with connection.cursor() as cursor:  # two at once would make two rows for one upstream
+        cursor.execute("select pg_advisory_xact_lock(7004)")
+    candidates = Upstream.objects.filter(
+        provider=terms.provider,
+        address=terms.address,
+        api_version=terms.api_version,
+        secret_variable=terms.secret_variable,
+        secret__isnull=terms.secret is None,
+    )
+    for candidate in candidates.order_by("created_at", "id"):
+        if _has_secret(candidate, terms.secret):
+            return candidate
+    row_id = new_row_id()
+    return Upstream.objects.create(
+        id=row_id,
+        name=_free_name(terms),
+        provider=terms.provider,
+        address=terms.address,
+        api_version=terms.api_version,
+        secret_variable=terms.secret_variable,
+        secret=None if terms.secret is None else seal(row_id, terms.secret),
+        secret_ending=_ending(terms.secret),
+    )
+
+
+def _has_secret(upstream: Upstream, secret: str | None) -> bool:
+    if upstream.secret is None or secret is None:
+        return upstream.secret is None and secret is None
+    try:
+        kept = open_secret(upstream.id, upstream.secret)
+    except VaultError:  # sealed under a key that is gone: never the same as what was just sent
+        return False
+    return hmac.compare_digest(kept.encode(), secret.encode())
+
+
+def _ending(secret: str | None) -> str:
+    return secret[-4:] if secret and len(secret) >= ENDING_LENGTH_MIN else ""
+
+
+def _free_name(terms: UpstreamTerms) -> str:
+    base = f"{terms.provider} {urlsplit(terms.address).netloc}"[:120]
+    taken = set(Upstream.objects.filter(name__startswith=base).values_list("name", flat=True))
+    names = (f"{base} {n}" if n > 1 else base for n in range(1, len(taken) + 2))
+    return next(name for name in names if name not in taken)
+
+
+def _delete_if_unused(upstream: Upstream) -> None:
+    if not upstream.deployments.exists():
+        upstream.delete()
+
+
+# -- prices and the audit ------------------------------------------------------------------------
+
+
+def _succeed_price(deployment: Deployment, rates: dict[str, Any], actor: str) -> None:
+    """A new row if the rates differ; one without rates ends the deployment's own price."""
+    if rates == own_rates(deployment):
+        return
+    Price.objects.create(
+        source=PriceSource.DEPLOYMENT,
+        provider=deployment.upstream.provider,
+        model=deployment.upstream_model,
+        deployment_id=deployment.id,
+        starts_at=database_now(),
+        rates=rates,
+        created_by=actor,
+    )
+
+
+def _merged_rates(rates: Mapping[str, Any], prices: Mapping[str, object]) -> dict[str, Any]:
+    fields = wire_from_rates(rates)
+    for name, value in prices.items():
+        if name in NAMED_PRICES and isinstance(value, Mapping):
+            fields[name] = _merged(fields.get(name, {}), value)
+        else:
+            fields[name] = value
+    return rates_from_wire(fields)
+
+
+def _merged(current: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**current, **changes}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def _record(
+    actor: str,
+    action: str,
+    deployment: Deployment,
+    *,
+    before: dict[str, Any] | None,
+    after: dict[str, Any] | None,
+) -> None:
+    name = f"{deployment.model_name} {deployment.id}"[:255]
+    record_change(actor, action, "model", name, before=before, after=after)
