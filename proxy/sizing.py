@@ -24,6 +24,7 @@ def size_of(call: Call) -> Size:
         output_tokens_asked=call.output_tokens_asked,
         choices=call.choices,
         prediction_bytes=len(str(body["prediction"]).encode()) if body.get("prediction") else 0,
+        may_have_audio=False,  # what could bring audio in makes the bound unprovable
         unbounded=unbounded_member(body),
     )
 
