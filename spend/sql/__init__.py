@@ -1,4 +1,4 @@
-"""The SQL that moves money, one function per file; a migration that changes one reloads it whole."""
+"""The SQL that moves money, one function a file; a migration that changes one reloads it whole."""
 
 from collections.abc import Sequence
 from pathlib import Path

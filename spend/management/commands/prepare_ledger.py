@@ -23,4 +23,6 @@ class Command(BaseCommand):
         made = make_partitions()
         swept = sweep_reservations(second_look_seconds=0 if options["alone"] else 5)
         rolled = roll_over_idle_budgets()
-        self.stdout.write(f"{made} partitions made, {swept} calls accounted for, {rolled} windows opened")
+        self.stdout.write(
+            f"{made} partitions made, {swept} calls accounted for, {rolled} windows opened"
+        )
