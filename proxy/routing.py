@@ -11,6 +11,7 @@ from proxy.catalogue import allows
 from proxy.deployment_cards import DeploymentCard
 from proxy.directory import Directory
 from proxy.errors import Failure, bad_request
+from proxy.tag_routing import narrow_by_tags
 from proxy.tagging import CollectedTags
 from proxy.upstreams import dialects
 from proxy.upstreams.contract import Dialect, Timeouts
@@ -49,7 +50,7 @@ async def choose_route(call: Call, tags: CollectedTags, directory: Directory) ->
     if not speaking:
         text = f"The model '{call.model}' cannot serve {call.endpoint}."
         raise bad_request("unsupported_endpoint", text, "model")
-    ready = [card for card in speaking if not card.is_locked]
+    ready = [card for card in _led(speaking, tags) if not card.is_locked]
     if not ready:
         text = "The upstream's credential cannot be opened. An administrator must look at it."
         raise Failure(502, "upstream_auth_error", text)
@@ -75,6 +76,17 @@ def _allowed_cards(
             text = f"Calls with the tag '{tag.name}' may not use the model '{call.model}'."
             raise Failure(403, "tag_model_access_denied", text, "model")
     return left
+
+
+def _led(cards: Sequence[DeploymentCard], tags: CollectedTags) -> Sequence[DeploymentCard]:
+    mode = cards[0].terms.get("tag_routing") or settings.TAG_ROUTING
+    if mode == "off":
+        return cards
+    led = narrow_by_tags(cards, tags.names, mode=mode)
+    if not led:
+        text = f"No deployment of the model fits the tags {', '.join(tags.names)}."
+        raise Failure(403, "no_deployment_for_tags", text, "metadata.tags")
+    return led
 
 
 def _pick(cards: Sequence[DeploymentCard]) -> DeploymentCard:
