@@ -22,7 +22,9 @@ from tags.errors import InUse, NotThere, Taken, TurnedDown
 
 NO_RETRY = {"x-should-retry": "false"}
 # Causes that a serializer may name for a field; whatever else is wrong with one is a bad value.
-FIELD_TYPES = frozenset({"unknown_field", "unsupported_field", "invalid_tag", "too_many_tags"})
+FIELD_TYPES = frozenset(
+    {"unknown_field", "unsupported_field", "unsupported_provider", "invalid_tag", "too_many_tags"}
+)
 
 logger = logging.getLogger(__name__)
 
