@@ -67,7 +67,7 @@ def card_of(key: APIKey) -> KeyCard:
         digest=key.digest,
         ending=key.ending,
         allowed_models=tuple(key.allowed_models),
-        default_tags=tuple(key.metadata.get("tags", ())),
+        default_tags=tuple(key.metadata.get("tags") or ()),
         metadata=key.metadata,
         allowed_tags=None if key.allowed_tags is None else tuple(key.allowed_tags),
         required_tags=tuple(key.required_tags),

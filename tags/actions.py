@@ -18,8 +18,7 @@ from tags.draws import (
     describe_budget,
     describe_draws,
     lock_windows,
-    replace_further,
-    replace_pots,
+    replace_draws,
     split_draws,
 )
 from tags.errors import NotThere, Taken
@@ -61,7 +60,7 @@ def change_tag(name: str, changes: Changes, *, actor: str) -> Tag:
     for column, value in changes.columns.items():
         setattr(tag, column, value)
     change_budget(tag.budget, changes.budget)
-    _replace_draws(tag, changes)
+    replace_draws(tag.draws, changes)
     after = describe_tag(tag)
     if after != before:
         tag.save()
@@ -126,16 +125,9 @@ def _create(name: str, changes: Changes, action: str, actor: str, *, field: str 
             )
     except IntegrityError:
         raise Taken(f"A tag named '{name}' exists already.", field) from None
-    _replace_draws(tag, changes)
+    replace_draws(tag.draws, changes)
     record_change(actor, action, "tag", name, after=describe_tag(tag))
     return _read(tag)
-
-
-def _replace_draws(tag: Tag, changes: Changes) -> None:
-    if changes.further is not None:
-        replace_further(tag.draws, changes.further)
-    if changes.pots is not None:
-        replace_pots(tag.draws, changes.pots)
 
 
 def _locked(name: str) -> Tag:

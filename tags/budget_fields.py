@@ -28,7 +28,7 @@ from tags.fields import (
 
 MODELS_MAX = 1_000
 THRESHOLDS_MAX = 20
-OPTIONAL = {"required": False, "allow_null": True}
+OPTIONAL: dict[str, Any] = {"required": False, "allow_null": True}
 
 WIRE_NAMES = {
     "limit": "max_budget",
@@ -43,8 +43,11 @@ NULL_MEANS: Mapping[str, Any] = {
     "time_zone": lambda: settings.BUDGET_TIME_ZONE,
     "mode": lambda: BudgetMode.STANDARD.value,
     "alert_thresholds": default_thresholds,
+    "description": str,
     "allowed_models": list,
     "blocked": lambda: False,
+    "metadata": dict,
+    "required_tags": list,
     "further": list,
     "pots": list,
 }
@@ -111,6 +114,7 @@ class FurtherBudget(BudgetFields):
 class OwnerFields(BudgetFields):
     """What tags and keys have in common beside their own budget."""
 
+    no_columns: frozenset[str] = frozenset()
     models = serializers.ListField(
         source="allowed_models",
         child=Text(max_length=255),
@@ -146,8 +150,9 @@ class OwnerFields(BudgetFields):
         return value and list(dict.fromkeys(value))
 
     def changes(self) -> Changes:
-        """What was asked, once it is valid. Members that are no columns have been popped."""
-        columns = dict(self.validated_data)
+        """What was asked, once it is valid."""
+        found = dict(self.validated_data)
+        columns = {name: value for name, value in found.items() if name not in self.no_columns}
         budget = columns.pop("terms")
         further, pots = columns.pop("further", None), columns.pop("pots", None)
         return Changes(columns, budget, further, pots)
@@ -168,7 +173,7 @@ def _meaning(name: str, value: Any) -> Any:
 # -- in answers ----------------------------------------------------------------------------------
 
 
-def standing_members(budget: Budget, standing: Standing) -> dict[str, Any]:
+def standing_members(standing: Standing) -> dict[str, Any]:
     """What is in the open window of a budget."""
     return {
         "spend": to_dollars(standing.spent),
@@ -199,7 +204,7 @@ def further_members(budget: Budget, standing: Standing) -> dict[str, Any]:
     return {
         **terms,
         "alert_thresholds": budget.alert_thresholds,
-        **standing_members(budget, standing),
+        **standing_members(standing),
         "reset_at": standing.resets_at,
     }
 

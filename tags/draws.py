@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Manager, QuerySet
 
 from spend.budgets import TERMS, change_budget, close_budget, create_budget
 from spend.ledger import Draw
 from spend.models import Budget, BudgetWindow, FurtherDraw
 from spend.money import dollars_text
+from tags.changes import Changes
 from tags.errors import Invalid
 
 FURTHER_MAX = 8
@@ -39,7 +40,7 @@ def lock_windows(budgets: Iterable[Budget]) -> None:
     list(windows.order_by("pk").select_for_update().values_list("pk"))
 
 
-def replace_further(draws: QuerySet[FurtherDraw], wanted: Sequence[Mapping[str, Any]]) -> None:
+def replace_further(draws: Manager[Any], wanted: Sequence[Mapping[str, Any]]) -> None:
     """The list replaces the old one; a budget of equal duration stays, with its windows.
 
     `draws` is an owner's related manager; each item of `wanted` holds all terms of a budget.
@@ -59,7 +60,7 @@ def replace_further(draws: QuerySet[FurtherDraw], wanted: Sequence[Mapping[str, 
         close_budget(draw.budget)
 
 
-def replace_pots(draws: QuerySet[FurtherDraw], names: Sequence[str]) -> None:
+def replace_pots(draws: Manager[Any], names: Sequence[str]) -> None:
     """Draw on exactly these pots. Raises Invalid, naming the first one that does not exist."""
     pots = {pot.public_id: pot for pot in _locked_pots(names)}
     for n, name in enumerate(names):
@@ -74,6 +75,14 @@ def replace_pots(draws: QuerySet[FurtherDraw], names: Sequence[str]) -> None:
             stored[name].save()
     for name in stored.keys() - set(names):
         stored[name].delete()
+
+
+def replace_draws(draws: Manager[Any], changes: Changes) -> None:
+    """Those lists that were asked for."""
+    if changes.further is not None:
+        replace_further(draws, changes.further)
+    if changes.pots is not None:
+        replace_pots(draws, changes.pots)
 
 
 def close_own_budgets(own: Budget, draws: Iterable[FurtherDraw]) -> None:
@@ -94,7 +103,7 @@ def describe_budget(budget: Budget) -> dict[str, Any]:
     return {"id": budget.public_id, **terms}
 
 
-def describe_draws(draws: QuerySet[FurtherDraw]) -> dict[str, Any]:
+def describe_draws(draws: Manager[Any]) -> dict[str, Any]:
     further, pots = split_draws(_related(draws))
     return {
         "further": [describe_budget(budget) for budget in further],
@@ -102,7 +111,7 @@ def describe_draws(draws: QuerySet[FurtherDraw]) -> dict[str, Any]:
     }
 
 
-def _related(draws: QuerySet[FurtherDraw]) -> QuerySet[FurtherDraw]:
+def _related(draws: Manager[Any]) -> QuerySet[FurtherDraw]:
     return draws.select_related("budget").order_by("position", "pk")
 
 
