@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from time import monotonic
 
 from proxy.deployment_cards import DeploymentCard
 from proxy.deployment_cards import load_catalogue as load_cards
+from proxy.globs import fits
 from spend.rollover import database_now
 
 CURRENT_SECONDS = 30.0  # a price may start to count without any row changing
@@ -60,4 +60,4 @@ def allows(patterns: Sequence[str], model: str, card: DeploymentCard) -> bool:
     """Whether a list of names, globs or deployment ids lets this deployment serve this model."""
     if not patterns:
         return True
-    return any(fnmatchcase(model, pattern) or pattern == str(card.id) for pattern in patterns)
+    return any(fits(model, pattern) or pattern == str(card.id) for pattern in patterns)

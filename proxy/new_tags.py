@@ -1,23 +1,23 @@
 """New tags: made by the traffic that carries them, from the operator's templates."""
 
-from fnmatch import fnmatchcase
 from typing import Any
 
 from django.conf import settings
-from tags.actions import create_from_wire
 
 from proxy.directory import Directory
 from proxy.errors import bad_request
+from proxy.globs import fits
 from proxy.key_cards import KeyCard
 from spend.models import Audit
 from spend.rollover import database_now
 from tags.cards import TagCard
+from tags.serializers import create_from_wire
 
 
 async def create_from_template(name: str, key: KeyCard, directory: Directory) -> TagCard | None:
     """The tag's card, or None where no template fits. Raises Failure `unknown_tag` past the cap."""
     template = next(
-        (t for t in settings.NEW_TAG_TEMPLATES if fnmatchcase(name, t.get("match", "*"))), None
+        (t for t in settings.NEW_TAG_TEMPLATES if fits(name, t.get("match", "*"))), None
     )
     if template is None:
         return None

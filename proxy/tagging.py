@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +9,7 @@ from django.conf import settings
 from proxy.call import Call
 from proxy.directory import Directory
 from proxy.errors import Failure, bad_request
+from proxy.globs import fits, fits_any
 from proxy.new_tags import create_from_template
 from spend.ledger import Draw
 from tags.cards import TagCard
@@ -165,15 +165,6 @@ def _check_key_rules(call: Call, brought: Sequence[str], names: Sequence[str]) -
         if not any(fits(name, pattern) for name in names):
             text = f"Calls with this key must carry a tag that fits '{pattern}'."
             raise bad_request("missing_required_tag", text, "metadata.tags")
-
-
-def fits(name: str, pattern: str) -> bool:
-    """`*` any run, `?` one character, nothing else is special; the whole tag; case counts."""
-    return fnmatchcase(name, pattern.replace("[", "[[]"))
-
-
-def fits_any(name: str, patterns: Sequence[str]) -> bool:
-    return any(fits(name, pattern) for pattern in patterns)
 
 
 async def _admit_unknown(name: str, call: Call, directory: Directory) -> TagCard | None:
