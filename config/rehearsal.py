@@ -21,7 +21,7 @@ from config.progress import say
 from config.signals import Signals
 from config.supervisor import EndAsked, StopAsked, Supervisor
 
-PARALLEL = ("-n", "2")
+PARALLEL = ("-n", "2", "--dist", "loadgroup")  # a group shares what is costly to start
 PYTEST_STOP_SECONDS_MAX = 15.0
 FAILED = 1
 INTERRUPTED = 130
