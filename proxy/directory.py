@@ -11,7 +11,8 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, close_old_connections, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from proxy.catalogue import Catalogue, load_catalogue
 from proxy.key_cards import KeyCard, load_key_card
@@ -72,7 +73,10 @@ class Unknown:
 class Directory:
     def __init__(self, *, is_trusted: Callable[[], bool]) -> None:
         self._is_trusted = is_trusted
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="directory")
+        self._connections: list[BaseDatabaseWrapper] = []
+        self._threads = ThreadPoolExecutor(
+            THREADS, thread_name_prefix="directory", initializer=self._enter_thread
+        )
         self._keys: Shelf[str, KeyCard] = Shelf(KEYS_MAX)
         self._unknown_keys: Shelf[str, Unknown] = Shelf(UNKNOWN_KEYS_MAX)
         self._tags: Shelf[str, TagCard | Unknown] = Shelf(TAGS_MAX)
@@ -157,8 +161,9 @@ class Directory:
         for shelf in (self._keys, self._unknown_keys, self._tags, self._catalogues):
             shelf.clear()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+        await asyncio.to_thread(self._close_connections)
 
     # -- loading ---------------------------------------------------------------------------------
 
@@ -183,6 +188,16 @@ class Directory:
         return await asyncio.get_running_loop().run_in_executor(
             self._threads, _read_in_thread, load
         )
+
+    def _enter_thread(self) -> None:
+        """A thread's connection is its own, but for the end: then nobody else would close it."""
+        connection = connections["default"]
+        connection.inc_thread_sharing()
+        self._connections.append(connection)
+
+    def _close_connections(self) -> None:
+        for connection in self._connections:
+            connection.close()
 
     @staticmethod
     def _now() -> float:

@@ -71,7 +71,7 @@ class Worker:
             await self._ledger.close(seconds_max=FLUSH_SECONDS_MAX)
         await self.presence.close()
         await self.transport.close()
-        self.directory.close()
+        await self.directory.close()
 
     async def intern_tags(self, names: tuple[str, ...]) -> int:
         """The id of a call's tag list. Raises BudgetUnavailable."""
