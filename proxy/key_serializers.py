@@ -90,18 +90,26 @@ class KeyFields(OwnerFields):
 
 
 class NewKey(KeyFields):
+    """A key that is to be."""
+
     key = Secret(**OPTIONAL, help_text="Bring your own: begins with sk-, 20-200 characters.")
 
 
 class ChangedKey(KeyFields):
+    """A key, and what of it changes."""
+
     key = Text(max_length=512, help_text="The secret, its hash, or the key_id.")
 
 
 class NamedKey(StrictSerializer):
+    """One key."""
+
     key = Text(max_length=512, help_text="The secret, its hash, or the key_id.")
 
 
 class KeysToDelete(StrictSerializer):
+    """Keys by what names them, or by their aliases."""
+
     keys = serializers.ListField(child=Text(max_length=512), max_length=KEYS_MAX, **OPTIONAL)
     key_aliases = serializers.ListField(
         child=Text(max_length=ALIAS_CHARACTERS_MAX), max_length=KEYS_MAX, **OPTIONAL
@@ -114,6 +122,8 @@ class KeysToDelete(StrictSerializer):
 
 
 class Regeneration(StrictSerializer):
+    """Which key gets another secret."""
+
     litellm = KEY_FIELDS
     key = Text(max_length=512, **OPTIONAL, help_text="The secret, its hash, or the key_id.")
     new_key = Secret(**OPTIONAL)

@@ -3,21 +3,17 @@
 One list a path; how they are judged is in tags/known_fields.py, with the lists for tags and pots.
 """
 
-KEY_FIELDS = frozenset(
-    {
-        "team_id", "organization_id", "project_id", "agent_id", "allowed_cache_controls", "config",
-        "permissions", "model_max_budget", "budget_fallbacks", "model_rpm_limit",
-        "model_tpm_limit", "mcp_rpm_limit", "tag_rpm_limit", "tpd_limit", "guardrails", "policies",
-        "prompts", "aliases", "object_permission", "default_estimated_output_tokens",
-        "default_estimated_output_tokens_per_model", "end_user_budget_id",
-        "disable_global_guardrails", "enable_prompt_caching", "throttle_on_budget_exceeded",
-        "enforced_params", "allowed_routes", "allowed_passthrough_routes",
-        "denied_passthrough_routes", "allowed_vector_store_indexes", "rpm_limit_type",
-        "tpm_limit_type", "router_settings", "access_group_ids", "key_type", "auto_rotate",
-        "rotation_interval", "temp_budget_increase", "temp_budget_expiry", "new_master_key",
-        "updated_by",
-    }
-)  # fmt: skip
+from tags.known_fields import COMMON_FIELDS
+
+KEY_FIELDS = COMMON_FIELDS | {
+    "allowed_cache_controls", "budget_fallbacks", "mcp_rpm_limit", "prompts", "object_permission",
+    "default_estimated_output_tokens", "default_estimated_output_tokens_per_model",
+    "end_user_budget_id", "disable_global_guardrails", "enable_prompt_caching",
+    "throttle_on_budget_exceeded", "enforced_params", "allowed_passthrough_routes",
+    "denied_passthrough_routes", "allowed_vector_store_indexes", "rpm_limit_type",
+    "tpm_limit_type", "router_settings", "access_group_ids", "key_type", "rotation_interval",
+    "temp_budget_expiry", "new_master_key",
+}  # fmt: skip
 
 KEY_LIST_QUERY = frozenset(
     {
@@ -26,7 +22,7 @@ KEY_LIST_QUERY = frozenset(
     }
 )  # fmt: skip
 
-MODEL_FIELDS = frozenset({"blocked", "team_id", "created_by", "updated_by"})
+MODEL_FIELDS = COMMON_FIELDS | {"blocked", "created_by"}
 
 LITELLM_PARAMS = frozenset(
     {

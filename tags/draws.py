@@ -47,7 +47,7 @@ def replace_further(draws: Manager[Any], wanted: Sequence[Mapping[str, Any]]) ->
     """
     stored = {draw.budget.duration: draw for draw in _related(draws) if not draw.budget.is_pot}
     for position, terms in enumerate(wanted):
-        draw = stored.pop(terms["duration"], None)
+        draw = stored.pop(terms.get("duration"), None)
         if draw is None:
             draws.create(budget=create_budget(**terms), position=position)
             continue

@@ -2,6 +2,7 @@
 
 A member that only answers have is ignored, so that what was read may be sent back. One that
 LiteLLM (1.109) knows and Tollgate does not is accepted while it says nothing. Others are refused.
+The lists for keys and models are in proxy/known_fields.py.
 """
 
 from collections.abc import Collection, Mapping
@@ -9,14 +10,19 @@ from typing import Any
 
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
-TAG_FIELDS = frozenset({"model_max_budget"})
-BUDGET_FIELDS = frozenset(
+COMMON_FIELDS = frozenset(
     {
-        "max_parallel_requests", "tpm_limit", "rpm_limit", "model_max_budget", "allowed_models",
-        "budget_reset_at", "created_by", "updated_by", "organization_id", "team_id",
-        "tpd_limit", "model_rpm_limit", "model_tpm_limit", "budget_limits",
+        "team_id", "organization_id", "project_id", "agent_id", "model_max_budget",
+        "model_rpm_limit", "model_tpm_limit", "tpd_limit", "tag_rpm_limit", "guardrails",
+        "policies", "permissions", "allowed_routes", "aliases", "config", "auto_rotate",
+        "temp_budget_increase", "updated_by",
     }
 )  # fmt: skip
+TAG_FIELDS = COMMON_FIELDS
+BUDGET_FIELDS = COMMON_FIELDS | {
+    "max_parallel_requests", "tpm_limit", "rpm_limit", "allowed_models", "created_by",
+    "budget_limits",
+}  # fmt: skip
 
 UNSUPPORTED = "is a field of LiteLLM that Tollgate does not have"
 UNKNOWN = "is not a field of this request"

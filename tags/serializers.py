@@ -43,14 +43,20 @@ class TagFields(OwnerFields):
 
 
 class NewTag(TagFields):
+    """A tag that is to be, or that is to change."""
+
     name = TagName(help_text="1-128 characters, no comma; it cannot be changed later.")
 
 
 class NamedTag(StrictSerializer):
+    """One tag."""
+
     name = TagName()
 
 
 class AdoptedTags(TagFields):
+    """Tags that calls have carried, and the fields that each of them gets."""
+
     names = serializers.ListField(child=TagName(), allow_empty=False, max_length=NAMES_MAX)
 
 
@@ -66,6 +72,8 @@ class AskedTags(StrictSerializer):
 
 
 class SpendReset(StrictSerializer):
+    """Why a window starts anew."""
+
     reset_to = Dollars(default=0, help_text="Only 0.")
     reason = Text(max_length=REASON_CHARACTERS_MAX, allow_blank=True, **OPTIONAL)
     budget_id = Text(max_length=128, **OPTIONAL, help_text="One of its further budgets.")
@@ -77,6 +85,8 @@ class SpendReset(StrictSerializer):
 
 
 class TagSpendReset(SpendReset):
+    """Which tag's window starts anew, and why."""
+
     name = TagName()
 
 

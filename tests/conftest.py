@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from rest_framework.test import APIClient
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -10,3 +11,19 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             "The tests need engines of their own: run `python3 manage.py test [pytest arguments]`."
         )
+    # Static files are found where they are; nobody collects them for a test.
+    config.addinivalue_line("filterwarnings", "ignore:No directory at:UserWarning")
+
+
+@pytest.fixture
+def management(settings) -> APIClient:
+    """A client of the management paths that holds the master key."""
+    return client_of(settings.MASTER_KEY)
+
+
+def client_of(secret: str) -> APIClient:
+    """A client that presents that key."""
+    client = APIClient()
+    client.default_format = "json"
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
+    return client

@@ -134,9 +134,12 @@ class RegenerateKeyView(ManagementView):
         responses=KeyObject,
         examples=example({"key": "9f2c...64 hex", "grace_period": "1d"}),
     )
-    def post(self, request: Request, key: str | None = None) -> Response:
+    def post(self, request: Request) -> Response:
         """Give a key another secret; its key_id, budgets and windows stay."""
-        stored = find_key(key or self.named("key"))
+        return self.regenerate(self.named("key"))
+
+    def regenerate(self, name: str) -> Response:
+        stored = find_key(name)
         asked = self.read(Regeneration).validated_data
         new = regenerate_key(
             stored.id,
@@ -145,6 +148,18 @@ class RegenerateKeyView(ManagementView):
             actor=self.actor,
         )
         return answer(*new)
+
+
+class RegenerateNamedKeyView(RegenerateKeyView):
+    @extend_schema(
+        operation_id="key_regenerate_named",
+        request=Regeneration,
+        responses=KeyObject,
+        examples=example({"grace_period": "1d"}),
+    )
+    def post(self, request: Request, key: str) -> Response:
+        """Give the key in the path another secret."""
+        return self.regenerate(key)
 
 
 class BlockKeyView(ManagementView):
