@@ -10,7 +10,7 @@ from config.folder import Folder
 from config.programs import Program
 from config.supervisor import SERVERS, UPSTREAMS, Part
 
-WEB_STOP_SECONDS_MAX = 50.0  # 30 s for open calls, the rest for their settling
+WEB_STOP_SECONDS_MAX = 60.0  # 30 s for open calls, the rest for their settling
 JOBS_STOP_SECONDS_MAX = 10.0  # every task may be cut off and run again
 QUIET = ("-W", "ignore:You're running the worker with superuser privileges")  # tasks carry no code
 CELERY = ("-m", "celery", "-A", "config.celery:app", "--skip-checks", "--quiet")

@@ -33,13 +33,16 @@ class Draining:
             return
         await self.application(scope, receive, send)
 
-    async def begin(self, open_calls: Sized, *, seconds_max: float) -> None:
-        """Return when all calls have ended, or when the time is up."""
+    def begin(self) -> None:
         self.has_begun = True
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds_max
-        while open_calls and loop.time() < deadline:  # noqa: ASYNC110 - uvicorn's set has no event
-            await asyncio.sleep(POLL_SECONDS)
+
+
+async def wait_until_empty(calls: Sized, *, seconds_max: float) -> None:
+    """Return when all calls have ended, or when the time is up."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds_max
+    while calls and loop.time() < deadline:  # noqa: ASYNC110 - uvicorn's set has no event
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def refuse(path: str, send: Any) -> None:

@@ -17,12 +17,13 @@ from collections.abc import Iterator
 import uvicorn
 import uvloop
 
-from config.draining import Application, Draining
+from config.draining import Application, Draining, wait_until_empty
 
 BACKLOG = 4096
 KEEP_ALIVE_SECONDS = 75
 DRAIN_SECONDS_MAX = 30.0
-CANCEL_SECONDS_MAX = 5  # for what is still open then: its task is told, and settles
+YOUNG_CALL_SECONDS_MAX = 1.0  # for calls that have come in, but not to the application's notice
+CANCEL_SECONDS_MAX = 5  # for what is still open after all that
 
 
 class Server(uvicorn.Server):
@@ -59,8 +60,15 @@ async def serve(application: Application, listener: socket.socket, *, lifespan: 
 
 
 async def end_when_asked(server: Server, draining: Draining, stop_asked: asyncio.Event) -> None:
+    """The application closes before its connections do: whom it cuts off must still hear of it."""
     await stop_asked.wait()
-    await draining.begin(server.server_state.tasks, seconds_max=DRAIN_SECONDS_MAX)
+    if server.started:
+        calls = server.server_state.tasks
+        draining.begin()
+        ends_at = asyncio.get_running_loop().time() + DRAIN_SECONDS_MAX
+        await wait_until_empty(calls, seconds_max=YOUNG_CALL_SECONDS_MAX)
+        await server.lifespan.shutdown()
+        await wait_until_empty(calls, seconds_max=ends_at - asyncio.get_running_loop().time())
     server.should_exit = True
 
 
