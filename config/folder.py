@@ -38,6 +38,7 @@ class Folder:
         self.credentials = self.path / "credentials.json"
         self.demo = self.path / "demo.json"
         self.children = self.path / "children.json"
+        self.static = self.path / "static"
         self.celery = self.path / "celery"
 
     def open(self) -> None:
@@ -52,6 +53,7 @@ class Folder:
             if any(self.path.iterdir()) and not self.is_known():
                 raise FolderRefused(f"{self.path} holds other things; name an empty folder")
             self.path.chmod(0o700)
+            self.static.mkdir(exist_ok=True)  # STATIC_ROOT: whitenoise warns where there is none
         except OSError as error:
             raise FolderRefused(f"{self.path} cannot be used: {error.strerror}") from error
 

@@ -74,7 +74,7 @@ def test_a_file_is_replaced_whole_and_for_us_alone(folder):
 
     assert json.loads(folder.credentials.read_text()) == {"a": 1}
     assert mode(folder.credentials) == 0o600
-    assert [path.name for path in folder.path.iterdir()] == ["credentials.json"]
+    assert sorted(path.name for path in folder.path.iterdir()) == ["credentials.json", "static"]
 
 
 def test_a_place_in_tmp_that_somebody_else_has_taken_is_not_private(tmp_path):
