@@ -46,8 +46,10 @@ def find_key(text: str) -> APIKey:
         key = APIKey.objects.with_budgets().of_digest(digest_of(text), now()).first()
     elif _DIGEST.fullmatch(text):
         key = keys.filter(digest=text).first()
+    elif key_id := _uuid(text):
+        key = keys.filter(id=key_id).first()
     else:
-        key = keys.filter(id=_uuid(text)).first()
+        key = None
     if key is None:
         raise NotThere(NO_SUCH_KEY, "key")
     return key

@@ -1,6 +1,6 @@
 """Standings: how budgets stand now, as the windows have it; nothing is written to find out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -51,7 +51,7 @@ def read_standings(budgets: Iterable[Budget]) -> dict[int, Standing]:
             open_ends_at=Max("ends_at", filter=OPEN),
         )
     )
-    found = {row["budget_id"]: row for row in rows}
+    found: dict[int, Mapping[str, object]] = {row["budget_id"]: row for row in rows}
     return {pk: _standing(budget, found.get(pk, {}), now) for pk, budget in by_id.items()}
 
 
@@ -59,7 +59,7 @@ def read_standing(budget: Budget) -> Standing:
     return read_standings([budget])[budget.pk]
 
 
-def _standing(budget: Budget, row: dict[str, object], now: datetime) -> Standing:
+def _standing(budget: Budget, row: Mapping[str, object], now: datetime) -> Standing:
     limit = None if budget.limit is None else Nanos(budget.limit)
     total_spent = _nanos(row.get("total_spent"))
     starts_at, ends_at = row.get("open_starts_at"), row.get("open_ends_at")

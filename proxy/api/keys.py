@@ -128,16 +128,7 @@ class KeyListView(ManagementView):
         )
 
 
-class RegenerateKeyView(ManagementView):
-    @extend_schema(
-        request=Regeneration,
-        responses=KeyObject,
-        examples=example({"key": "9f2c...64 hex", "grace_period": "1d"}),
-    )
-    def post(self, request: Request) -> Response:
-        """Give a key another secret; its key_id, budgets and windows stay."""
-        return self.regenerate(self.named("key"))
-
+class RegeneratingView(ManagementView):
     def regenerate(self, name: str) -> Response:
         stored = find_key(name)
         asked = self.read(Regeneration).validated_data
@@ -150,7 +141,18 @@ class RegenerateKeyView(ManagementView):
         return answer(*new)
 
 
-class RegenerateNamedKeyView(RegenerateKeyView):
+class RegenerateKeyView(RegeneratingView):
+    @extend_schema(
+        request=Regeneration,
+        responses=KeyObject,
+        examples=example({"key": "9f2c...64 hex", "grace_period": "1d"}),
+    )
+    def post(self, request: Request) -> Response:
+        """Give a key another secret; its key_id, budgets and windows stay."""
+        return self.regenerate(self.named("key"))
+
+
+class RegenerateNamedKeyView(RegeneratingView):
     @extend_schema(
         operation_id="key_regenerate_named",
         request=Regeneration,
