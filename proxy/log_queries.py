@@ -11,12 +11,13 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from proxy.credentials import KEY_PREFIX, digest_of, is_master
+from proxy.fields import Turned
 from proxy.key_cards import MASTER
 from proxy.models import APIKey
 from spend.ids import CORRECTIONS_MAX
 from spend.log_search import COUNTED_MAX, LogSearch
 from spend.models import CallStatus
-from spend.money import BadAmount, parse_dollars_text
+from spend.money import BadAmount, Nanos, parse_dollars_text
 from spend.ranges import BadRange, Range, range_of
 from spend.reports import GROUPS
 from spend.rollover import database_now
@@ -43,19 +44,18 @@ class Line(serializers.CharField):
         super().__init__(max_length=TEXT_MAX, **options)
 
 
-class DollarsText(Line):
-    def to_internal_value(self, data: Any) -> Any:
+class DollarsText(Turned):
+    def turn(self, text: str) -> Nanos:
         try:
-            return parse_dollars_text(super().to_internal_value(data))
+            return parse_dollars_text(text)
         except BadAmount as error:
             raise ValidationError(str(error)) from None
 
 
-class KeyName(Line):
+class KeyName(Turned):
     """A key as a client may name it: its secret, the hash of that, or its id; the id."""
 
-    def to_internal_value(self, data: Any) -> Any:
-        text = super().to_internal_value(data)
+    def turn(self, text: str) -> UUID:
         if found := _parse_uuid(text):
             return found
         digest = digest_of(text) if text.startswith(KEY_PREFIX) else text
@@ -74,13 +74,15 @@ class LogQuery(StrictQuery):
         child=TagName(), max_length=TAGS_MAX, **OPTIONAL, help_text="Repeat it: all of them."
     )
     untagged = serializers.BooleanField(**OPTIONAL)
-    api_key = KeyName(**OPTIONAL, help_text="The key's secret, its hash, or its key_id.")
+    api_key = KeyName(
+        characters_max=TEXT_MAX, **OPTIONAL, help_text="The key's secret, its hash, or its key_id."
+    )
     key_alias = Line(**OPTIONAL)
     model = Line(**OPTIONAL, help_text="As it was asked for, or the upstream's.")
     model_id = serializers.UUIDField(**OPTIONAL)
     status_filter = serializers.ChoiceField(choices=CallStatus.values, **OPTIONAL)
-    min_spend = DollarsText(**OPTIONAL)
-    max_spend = DollarsText(**OPTIONAL)
+    min_spend = DollarsText(characters_max=TEXT_MAX, **OPTIONAL)
+    max_spend = DollarsText(characters_max=TEXT_MAX, **OPTIONAL)
     end_user = Line(**OPTIONAL)
     session_id = Line(**OPTIONAL)
     request_id = Line(**OPTIONAL)
@@ -182,8 +184,6 @@ def _without_summarize(data: Any) -> Any:
 
 
 def _parse_uuid(text: str) -> UUID | None:
-    if len(text) == 64:
-        return None
     try:
         return UUID(text)
     except ValueError:

@@ -12,8 +12,9 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from proxy.addresses import BadAddress, clean_address
+from proxy.fields import Turned
 from proxy.known_fields import LITELLM_PARAMS, MODEL_FIELDS, MODEL_INFO
-from proxy.providers import UnsupportedProvider, split_model
+from proxy.providers import Provider, UnsupportedProvider, split_model
 from spend.money import BadAmount
 from spend.price_fields import is_price_field, rates_from_wire
 from tags.fields import Flag, StrictSerializer, TagName, Text, Whole
@@ -51,10 +52,7 @@ class Name(Text):
 
     def to_internal_value(self, data: Any) -> str:
         name = super().to_internal_value(data)
-        if _CONTROL.search(name):
-            raise ValidationError("must not have control characters")
-        if "*" in name[:-1]:
-            raise ValidationError("may have a * at its end only")
+        _refuse_odd_name(name)
         return name
 
 
@@ -67,12 +65,13 @@ class Seconds(Whole):
         return super().to_internal_value(data)
 
 
-class UpstreamModel(Name):
+class UpstreamModel(Turned):
     """`provider/model`; the provider and the model."""
 
-    def to_internal_value(self, data: Any) -> Any:
+    def turn(self, text: str) -> tuple[Provider, str]:
+        _refuse_odd_name(text)
         try:
-            provider, model = split_model(super().to_internal_value(data))
+            provider, model = split_model(text)
         except UnsupportedProvider as error:
             raise ValidationError(ErrorDetail(str(error), code="unsupported_provider")) from None
         if not model:
@@ -88,11 +87,10 @@ class Address(Text):
             raise ValidationError(str(error)) from None
 
 
-class UpstreamSecret(Text):
+class UpstreamSecret(Turned):
     """A secret, or `os.environ/NAME`, as terms of an upstream; or the masked text of one."""
 
-    def to_internal_value(self, data: Any) -> Any:
-        text = super().to_internal_value(data)
+    def turn(self, text: str) -> dict[str, Any]:
         if not text:
             return {"secret": None, "secret_variable": ""}
         if text.startswith(VARIABLE):
@@ -135,10 +133,10 @@ class PricedSerializer(StrictSerializer):
 
 class ModelParams(PricedSerializer):
     litellm = LITELLM_PARAMS
-    model = UpstreamModel(max_length=NAME_MAX, help_text="provider/upstream model.")
+    model = UpstreamModel(characters_max=NAME_MAX, help_text="provider/upstream model.")
     api_base = Address(**OPTIONAL, help_text="http or https; needed for azure and hosted_vllm.")
     api_key = UpstreamSecret(
-        max_length=SECRET_MAX,
+        characters_max=SECRET_MAX,
         allow_blank=True,
         **OPTIONAL,
         help_text="The secret, or os.environ/NAME. Answers show its last four characters.",
@@ -233,6 +231,13 @@ def parse_model_id(value: str) -> UUID:
         return UUID(value)
     except ValueError:
         raise ValidationError("must be a UUID") from None
+
+
+def _refuse_odd_name(name: str) -> None:
+    if _CONTROL.search(name):
+        raise ValidationError("must not have control characters")
+    if "*" in name[:-1]:
+        raise ValidationError("may have a * at its end only")
 
 
 def _variable(name: str) -> str:
