@@ -19,6 +19,7 @@ def read_arguments() -> argparse.Namespace:
     gateway.add_argument("--rounds", type=int, default=5)
     gateway.add_argument("--seconds", type=int, default=4)
     gateway.add_argument("--peers", nargs="+", choices=STARTERS, default=list(STARTERS))
+    gateway.add_argument("--mode", choices=("standard", "strict"), default="standard")
     streams = benches.add_parser("streams", help="many open streams through one worker")
     streams.add_argument("--streams", type=int, default=1000)
     streams.add_argument("--chunks", type=int, default=40)
@@ -40,7 +41,9 @@ def main() -> int:
     try:
         match chosen.bench:
             case "gateway":
-                measure_gateway(chosen.peers, rounds=chosen.rounds, seconds=chosen.seconds)
+                measure_gateway(
+                    chosen.peers, rounds=chosen.rounds, seconds=chosen.seconds, mode=chosen.mode
+                )
             case "streams":
                 measure_streams(
                     chosen.streams, chunks=chosen.chunks, interval_ms=chosen.interval_ms

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -26,13 +27,17 @@ WARM_SECONDS = 2
 Round = dict[tuple[str, int], Run]
 
 
-def measure_gateway(names: Sequence[str], *, rounds: int, seconds: int) -> None:
-    """Raises BenchFailed on an answer that is no success, and on books that do not balance."""
+def measure_gateway(names: Sequence[str], *, rounds: int, seconds: int, mode: str) -> None:
+    """`mode` is that of Tollgate's budgets.
+
+    Raises BenchFailed on an answer that is no success, and on books that do not balance.
+    """
     cores = two_cores()
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tollgate-bench-")))
         provider = stack.enter_context(upstream(cores, scratch))
-        tested = [stack.enter_context(STARTERS[name](provider, cores, scratch)) for name in names]
+        starters = STARTERS | {"tollgate": partial(tollgate, mode=mode)}
+        tested = [stack.enter_context(starters[name](provider, cores, scratch)) for name in names]
         warm = [run_load(one, connections=8, seconds=WARM_SECONDS, cores=cores) for one in tested]
         measured = run_rounds([provider, *tested], rounds=rounds, seconds=seconds, cores=cores)
         runs = [*warm, *(run for one in measured for run in one.values())]
@@ -40,7 +45,7 @@ def measure_gateway(names: Sequence[str], *, rounds: int, seconds: int) -> None:
     figures = [summarize(measured, *pair) for pair in measured[0]]
     print_figures(figures)
     every = [asdict(run) for one in measured for run in one.values()]
-    write_report("gateway", {"figures": figures, "books": books, "runs": every})
+    write_report("gateway", {"mode": mode, "figures": figures, "books": books, "runs": every})
 
 
 def run_rounds(tested: Sequence[Peer], *, rounds: int, seconds: int, cores: Cores) -> list[Round]:
@@ -78,15 +83,19 @@ def summarize(measured: Sequence[Round], peer: str, connections: int) -> dict[st
         one[peer, connections].p50_ms - one[ZERO, connections].p50_ms for one in measured
     )
     for other in {name for name, _ in measured[0]} - {peer, ZERO}:
+        others = [one[other, connections] for one in measured]
+        pairs = list(zip(runs, others, strict=True))
         figures[f"times_{other}"] = median(
-            run.requests_per_second / one[other, connections].requests_per_second
-            for run, one in zip(runs, measured, strict=True)
+            own.requests_per_second / its.requests_per_second for own, its in pairs
         )
+        figures[f"cpu_times_{other}"] = median(its.cpu_us / own.cpu_us for own, its in pairs)
     return figures
 
 
 def print_figures(figures: Sequence[dict[str, object]]) -> None:
-    ratios = sorted({name for row in figures for name in row if name.startswith("times_")})
+    """`times x`: as many times x's requests; `cpu times x`: its CPU a call over our own."""
+    named = {name for row in figures for name in row if "times_" in name}
+    ratios = sorted(name for name in named if not name.endswith(f"_{ZERO}"))
     columns = ["requests_per_second", "p50_ms", "p99_ms", "added_ms", "cpu_us", "core_share"]
     for connections in CONNECTIONS:
         rows = [

@@ -67,7 +67,7 @@ def serve_tollgate(scratch: Path, *, cores: int | str, workers: int) -> Iterator
                     yield Served(**json.loads(line))
                     return
             time.sleep(0.1)
-        raise BenchFailed(f"Tollgate did not come up:\n{log.read_text(errors='replace')[-4000:]}")
+        raise BenchFailed(f"Tollgate did not come up:\n{log.read_text(errors='replace')[-1500:]}")
 
 
 class Management:
