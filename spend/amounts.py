@@ -1,0 +1,39 @@
+"""Amounts: nano-dollars as text for people to read; the exact value stands beside it.
+
+    sum_text(nanos)   -> "$1,234.56", "<$0.01"      totals, limits, whatever stands in a column
+    fine_text(nanos)  -> "$0.004330", "$0.10"       single calls: four digits below one dollar
+
+Nothing is computed from these texts.
+"""
+
+from spend.money import NANO_DIGITS, NANOS_PER_DOLLAR, dollars_text
+
+NANOS_PER_CENT = NANOS_PER_DOLLAR // 100
+DIGITS_SHOWN = 4
+MINUS = "\u2212"
+
+
+def sum_text(nanos: int) -> str:
+    """To the cent, half a cent upward; an amount that is not nothing never reads as nothing."""
+    if 0 < abs(nanos) < NANOS_PER_CENT // 2:
+        return "<$0.01" if nanos > 0 else f">{MINUS}$0.01"
+    cents = (abs(nanos) + NANOS_PER_CENT // 2) // NANOS_PER_CENT
+    return _signed(nanos, f"{cents // 100:,}.{cents % 100:02d}")
+
+
+def fine_text(nanos: int) -> str:
+    """Below one dollar to four digits, whole cents as such; from one dollar on to the cent."""
+    amount = abs(nanos)
+    if amount >= NANOS_PER_DOLLAR or amount % NANOS_PER_CENT == 0:
+        return sum_text(nanos)
+    zeros = NANO_DIGITS - len(str(amount))  # behind the point, before the first digit
+    decimals = min(zeros + DIGITS_SHOWN, NANO_DIGITS)
+    unit = 10 ** (NANO_DIGITS - decimals)
+    rounded = (amount + unit // 2) // unit * unit
+    if rounded == NANOS_PER_DOLLAR:
+        return _signed(nanos, "1.00")
+    return _signed(nanos, dollars_text(rounded, decimals_min=decimals))
+
+
+def _signed(nanos: int, digits: str) -> str:
+    return f"{MINUS}${digits}" if nanos < 0 else f"${digits}"

@@ -1,0 +1,127 @@
+"""Form fields: what people type into forms <-> the values that are kept."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from spend.money import BadAmount, dollars_text, parse_dollars_text
+
+LINES_MAX = 1_000
+
+
+class DollarsField(forms.CharField):
+    """US dollars as text; nano-dollars inside, None when it is left empty."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        widget = forms.TextInput(attrs={"inputmode": "decimal", "class": "dollars"})
+        super().__init__(**{"required": False, "widget": widget, "max_length": 40, **kwargs})
+
+    def to_python(self, value: Any) -> Any:
+        text = super().to_python(value)
+        if not text:
+            return None
+        try:
+            return parse_dollars_text(text)
+        except BadAmount:
+            raise ValidationError(
+                "Enter dollars, such as 500 or 0.25, with at most nine decimals. Leave it empty"
+                " for no limit; 0 refuses every call.",
+                code="invalid",
+            ) from None
+
+    def prepare_value(self, value: Any) -> Any:
+        return dollars_text(value, decimals_min=2) if type(value) is int else value
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """500 and 500.00 are the same amount."""
+        try:
+            return bool(self.to_python(data) != initial)
+        except ValidationError:
+            return True
+
+
+class LinesField(forms.CharField):
+    """A list of texts, one a line; blank lines and repeats are dropped."""
+
+    def __init__(self, *, length_max: int = 255, **kwargs: Any) -> None:
+        self.length_max = length_max
+        widget = forms.Textarea(attrs={"rows": 3, "class": "lines"})
+        super().__init__(**{"required": False, "widget": widget, **kwargs})
+
+    def to_python(self, value: Any) -> Any:
+        lines = [line.strip() for line in (value or "").splitlines()]
+        return list(dict.fromkeys(line for line in lines if line))
+
+    def validate(self, value: Sequence[str]) -> None:
+        super().validate(value)
+        if len(value) > LINES_MAX:
+            raise ValidationError(f"At most {LINES_MAX} lines.", code="max_lines")
+        for line in value:
+            if len(line) > self.length_max:
+                raise ValidationError(f"At most {self.length_max} characters a line.")
+
+    def run_validators(self, value: Sequence[str]) -> None:
+        for line in value:
+            super().run_validators(line)
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list | tuple) else value
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(self.to_python(data) != list(initial or ()))
+
+
+class PercentsField(forms.CharField):
+    """Percentages from 1 to 100, between commas; sorted, each once."""
+
+    def to_python(self, value: Any) -> Any:
+        words = [word.strip() for word in (value or "").split(",") if word.strip()]
+        if any(not word.isascii() or not word.isdigit() or len(word) > 3 for word in words):
+            raise ValidationError("Enter whole percentages, such as 80, 100.", code="invalid")
+        percents = sorted({int(word) for word in words})
+        if percents and not (percents[0] >= 1 and percents[-1] <= 100):
+            raise ValidationError("A percentage is from 1 to 100.", code="invalid")
+        return percents
+
+    def run_validators(self, value: Any) -> None:
+        """Those of a text do not apply to a list."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return bool(self.to_python(data) != list(initial or ()))
+        except ValidationError:
+            return True
+
+
+class WallClockField(forms.Field):
+    """What a clock on a wall shows: a time without a zone, for whoever knows which is meant."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        widget = forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"})
+        super().__init__(**{"required": False, "widget": widget, **kwargs})
+
+    def to_python(self, value: Any) -> datetime | None:
+        if not value or isinstance(value, datetime):
+            return value or None
+        try:
+            shown = datetime.fromisoformat(str(value).strip())
+        except ValueError:
+            raise ValidationError("Enter a date and time.", code="invalid") from None
+        if shown.tzinfo is not None:
+            raise ValidationError("Enter a date and time without a zone.", code="invalid")
+        return shown.replace(microsecond=0)
+
+    def prepare_value(self, value: Any) -> Any:
+        return value.strftime("%Y-%m-%dT%H:%M:%S") if isinstance(value, datetime) else value
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return bool(self.to_python(data) != initial)
+        except ValidationError:
+            return True

@@ -1,0 +1,44 @@
+"""Money on pages: rounded text for the eye, the exact amount in `<data>`."""
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from spend.amounts import fine_text, sum_text
+from spend.money import PICOS_PER_DOLLAR, dollars_text, price_text
+
+register = template.Library()
+
+TOKENS_SHOWN = 1_000_000
+
+
+@register.filter
+def dollars(nanos: int | None) -> SafeString | str:
+    """Nano-dollars to the cent: `<data value="0.25">$0.25</data>`; nothing for None."""
+    return "" if nanos is None else _data(dollars_text(nanos), sum_text(nanos))
+
+
+@register.filter
+def fine_dollars(nanos: int | None) -> SafeString | str:
+    """Nano-dollars of a single call: four digits below one dollar."""
+    return "" if nanos is None else _data(dollars_text(nanos), fine_text(nanos))
+
+
+@register.filter
+def per_million(picos: int | None) -> SafeString | str:
+    """Pico-dollars per token as dollars per million tokens, exact."""
+    return "" if picos is None else _data(price_text(picos), per_million_text(picos))
+
+
+def per_million_text(picos: int) -> str:
+    return unit_text(picos * TOKENS_SHOWN)
+
+
+def unit_text(picos: int) -> str:
+    """Pico-dollars as exact dollars, with two decimals at least."""
+    whole, rest = divmod(picos, PICOS_PER_DOLLAR)
+    return f"${whole:,}{price_text(rest, decimals_min=2)[1:]}"
+
+
+def _data(exact: str, shown: str) -> SafeString:
+    return format_html('<data value="{}">{}</data>', exact, shown)
