@@ -19,6 +19,7 @@ from tags.names import clean_tag
 DAYS = 30
 LIST_MAX = 1_000
 FILTERS_MAX = 100
+SAYS_NOTHING = ("", "false", "null")
 
 
 class StrictQuery(StrictSerializer):
@@ -31,6 +32,7 @@ class StrictQuery(StrictSerializer):
             data = {
                 name: values if name in self.repeated else values[-1]
                 for name, values in data.lists()
+                if name not in self.litellm or values[-1].lower() not in SAYS_NOTHING
             }
         return super().to_internal_value(data)
 

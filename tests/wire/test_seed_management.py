@@ -95,8 +95,17 @@ def test_it_takes_each_duration_of_the_seed_s_table(curl, duration, seconds):
 
 def test_it_answers_the_seed_s_info(curl):
     curl("/tag/new", NEW)
-    curl("/tag/new", json.dumps({"name": "marketing", "max_budget": 300.0, "budget_duration": "30d",
-                                 "description": "Marketing department cost center"}))
+    curl(
+        "/tag/new",
+        json.dumps(
+            {
+                "name": "marketing",
+                "max_budget": 300.0,
+                "budget_duration": "30d",
+                "description": "Marketing department cost center",
+            }
+        ),
+    )
     for name, spent in (("engineering", 245_500_000_000), ("marketing", 89_200_000_000)):
         BudgetWindow.objects.filter(budget__tag__name=name).update(spent=spent)
 
