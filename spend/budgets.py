@@ -1,7 +1,7 @@
 """Budgets: create, change, reset, close; a budget and its open window change together."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.db import connection, transaction
@@ -38,6 +38,8 @@ def change_budget(budget: Budget, changes: Mapping[str, Any]) -> bool:
     """
     locked = Budget.objects.select_for_update().get(pk=budget.pk)
     changed = {name: value for name, value in changes.items() if getattr(locked, name) != value}
+    if not changed:
+        return False
     for name, value in changed.items():
         setattr(locked, name, value)
     reschedules = not changed.keys().isdisjoint(SCHEDULE)
@@ -45,10 +47,9 @@ def change_budget(budget: Budget, changes: Mapping[str, Any]) -> bool:
         locked.anchor = database_now().replace(microsecond=0)
     locked.save()
     if reschedules:
-        replace_window(locked, window_at(locked.schedule, database_now()).ends_at)
-    elif changed:
-        with connection.cursor() as cursor:
-            cursor.execute("select spend_change_window(%s)", [locked.pk])
+        replace_window(locked)
+    else:
+        change_window(locked)
     budget.refresh_from_db()
     return reschedules
 
@@ -56,15 +57,28 @@ def change_budget(budget: Budget, changes: Mapping[str, Any]) -> bool:
 @transaction.atomic
 def reset_budget(budget: Budget) -> None:
     """Close the open window now, and open one with nothing spent that ends when it would have."""
-    locked = Budget.objects.select_for_update().get(pk=budget.pk)
-    window_id = roll_over(locked.pk)
-    window = locked.windows.get(pk=window_id)
-    replace_window(locked, window.ends_at)
+    replace_window(Budget.objects.select_for_update().get(pk=budget.pk))
 
 
-def replace_window(budget: Budget, ends_at: datetime | None) -> None:
+def change_window(locked: Budget) -> None:
+    """The open window takes on the budget's terms; one that has ended keeps those it had."""
+    roll_over(locked.pk)
     with connection.cursor() as cursor:
-        cursor.execute("select spend_replace_window(%s, %s)", [budget.pk, ends_at])
+        cursor.execute("select spend_change_window(%s)", [locked.pk])
+
+
+def replace_window(locked: Budget) -> None:
+    """Close the open window now, and open the next one by the budget's schedule.
+
+    The clock is read when nobody moves the window's money any more.
+    """
+    newest = locked.windows.select_for_update().first()
+    moment = database_now()
+    if newest is not None:
+        moment = max(moment, newest.starts_at + timedelta(microseconds=1))
+    ends_at = window_at(locked.schedule, moment).ends_at
+    with connection.cursor() as cursor:
+        cursor.execute("select spend_replace_window(%s, %s, %s)", [locked.pk, moment, ends_at])
 
 
 def close_budget(budget: Budget) -> None:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
+from spend.errors import BudgetUnavailable
 from spend.models import Budget, BudgetWindow
 from spend.windows import window_at
 
@@ -22,22 +23,34 @@ def database_now() -> datetime:
 def roll_over(budget_id: int) -> int:
     """Make sure that the budget's open window is the one of this instant; its id.
 
-    May run any number of times, by any number of processes: one window is opened.
+    May run any number of times, by any number of processes: one window is opened. Raises
+    BudgetUnavailable when there is no such budget.
     """
+    opened = None
+    while opened is None:  # null: somebody closed it between our look and our lock
+        opened = _open_window(budget_id)
+    return opened
+
+
+def _open_window(budget_id: int) -> int | None:
     with transaction.atomic():
-        budget = Budget.objects.get(pk=budget_id)
-        window = BudgetWindow.objects.open().filter(budget=budget).first()
+        budget = Budget.objects.filter(pk=budget_id).first()
+        if budget is None:
+            raise BudgetUnavailable("the budget does not exist")
+        newest = budget.windows.first()
         now = database_now()
-        if window is not None and (window.ends_at is None or window.ends_at > now):
-            return window.pk
+        if newest is not None and newest.is_open_at(now):
+            return newest.pk
+        if newest is not None and newest.ends_at is not None:
+            now = max(now, newest.ends_at)  # the clock was set back
         span = window_at(budget.schedule, now)
         with connection.cursor() as cursor:
             cursor.execute(
                 "select spend_open_window(%s, %s, %s, %s)",
-                [budget.pk, window and window.pk, span.starts_at, span.ends_at],
+                [budget.pk, newest.pk if newest else None, span.starts_at, span.ends_at],
             )
             (opened,) = cursor.fetchone()
-    return int(opened)
+    return None if opened is None else int(opened)
 
 
 def roll_over_idle_budgets() -> int:

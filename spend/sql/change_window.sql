@@ -9,17 +9,15 @@ begin
     from spend_budget b where b.id = budget and w.budget_id = budget and w.is_open;
 end $$;
 
--- replace_window: close the open window now, keep it, and open one with nothing spent.
-create or replace function spend_replace_window(budget bigint, next_ends_at timestamptz)
-returns bigint language plpgsql as $$
+-- replace_window: close the open window at `moment`, or leave it its end if that has passed; keep
+-- it, and open one with nothing spent. The caller holds the budget's lock.
+create or replace function spend_replace_window(
+  budget bigint, moment timestamptz, next_ends_at timestamptz
+) returns bigint language plpgsql as $$
 declare
-  moment timestamptz;
   opened bigint;
 begin
-  perform 1 from spend_budgetwindow where budget_id = budget and is_open for update;
-  select greatest(clock_timestamp(), max(starts_at) + interval '1 microsecond') into moment
-    from spend_budgetwindow where budget_id = budget;
-  update spend_budgetwindow set is_open = false, ends_at = moment
+  update spend_budgetwindow set is_open = false, ends_at = least(ends_at, moment)
    where budget_id = budget and is_open;
   insert into spend_budgetwindow (budget_id, starts_at, ends_at, mode, "limit")
     select budget, moment, next_ends_at, b.mode, b."limit" from spend_budget b where b.id = budget
