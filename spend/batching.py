@@ -5,7 +5,8 @@
     bounds     1..items_max a batch; past queue_max, Busy is raised at once and nothing has moved
     fate       one batch, one transaction: its items share success or error
     bad items  a batch refused for its content is halved until the bad item stands alone
-    departure  a waiter that left leaves its item in; its result goes to `unclaimed`
+    departure  who leaves before his item was sent takes it along; after that, its result goes to
+               `unclaimed`, or None where it is not known whether it was committed
     post       no waiter: kept and retried until committed, so a second commit must be a no-op
     end        close() takes no more, flushes, and returns what `seconds_max` left unwritten
 
@@ -16,6 +17,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from spend.errors import Busy, Unavailable
@@ -33,6 +35,18 @@ class BadItems(Exception):
     """Raised by commit: rolled back because of what one of the items says."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Passenger(Generic[Item, Result]):
+    """An item on its way, and who waits for its result; nobody, if it was posted."""
+
+    item: Item
+    waiter: asyncio.Future[Result] | None
+
+    @property
+    def has_left(self) -> bool:
+        return self.waiter is not None and self.waiter.done()
+
+
 class Batcher(Generic[Item, Result]):
     """Give it `commit`: one round trip that answers a batch, raising BadItems or Unavailable."""
 
@@ -42,13 +56,13 @@ class Batcher(Generic[Item, Result]):
         *,
         items_max: int,
         queue_max: int,
-        unclaimed: Callable[[Item, Result], None],
+        unclaimed: Callable[[Item, Result | None], None],
     ) -> None:
         self._commit = commit
         self._items_max = items_max
         self._queue_max = queue_max
         self._unclaimed = unclaimed
-        self._queue: deque[tuple[Item, asyncio.Future[Result] | None]] = deque()
+        self._queue: deque[_Passenger[Item, Result]] = deque()
         self._flight: asyncio.Task[None] | None = None
         self._closing = False
         self.batches = 0
@@ -58,13 +72,25 @@ class Batcher(Generic[Item, Result]):
     def waiting(self) -> int:
         return len(self._queue)
 
+    @property
+    def is_idle(self) -> bool:
+        return self._flight is None and not self._queue
+
     async def submit(self, item: Item) -> Result:
         """The item's result. Raises Busy at once, or what its batch met."""
         if self._closing or len(self._queue) >= self._queue_max:
             raise Busy("too many calls are waiting for the ledger")
         waiter: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._put(item, waiter)
-        return await waiter
+        claimed = False
+        try:
+            result = await waiter
+            claimed = True
+        finally:
+            # Cancelled in the very moment in which the result came: nobody else will see it.
+            if not claimed and _has_result(waiter):
+                self._unclaimed(item, waiter.result())
+        return result
 
     def post(self, item: Item) -> None:
         """Hand an item over for good; never waits, never raises."""
@@ -76,10 +102,10 @@ class Batcher(Generic[Item, Result]):
             await asyncio.wait([flight], timeout=seconds_max)
             if flight.cancel():
                 await asyncio.wait([flight])
-        return [item for item, _ in self._queue]
+        return [passenger.item for passenger in self._queue]
 
     def _put(self, item: Item, waiter: asyncio.Future[Result] | None) -> None:
-        self._queue.append((item, waiter))
+        self._queue.append(_Passenger(item, waiter))
         if self._flight is None:
             self._take_off()
 
@@ -96,12 +122,10 @@ class Batcher(Generic[Item, Result]):
 
     async def _fly(self) -> None:
         pause = RETRY_SECONDS_FIRST
-        while self._queue:
-            count = min(len(self._queue), self._items_max)
-            batch = [self._queue.popleft() for _ in range(count)]
+        while batch := self._board():
             self.batches += 1
-            self.items += count
-            posts = await self._commit_batch(batch)
+            self.items += len(batch)
+            posts = await self._deliver(batch)
             if posts:  # the bank cannot be asked now: they go first when it can
                 self._queue.extendleft(reversed(posts))
                 await asyncio.sleep(pause)
@@ -109,50 +133,84 @@ class Batcher(Generic[Item, Result]):
             else:
                 pause = RETRY_SECONDS_FIRST
 
-    async def _commit_batch(
-        self, batch: list[tuple[Item, asyncio.Future[Result] | None]]
-    ) -> list[tuple[Item, asyncio.Future[Result] | None]]:
-        """Commit, answer the waiters, and return the posts that must be tried again."""
-        try:
-            results = await self._commit([item for item, _ in batch])
-        except BadItems as error:
-            return await self._commit_halves(batch, error)
-        except Unavailable as error:
-            return self._fail(batch, error)
-        except BaseException:
-            # A flight that dies answers its passengers all the same; posts stay for the next one.
-            self._queue.extendleft(
-                reversed(self._fail(batch, Unavailable("the flight of this batch died")))
-            )
-            raise
-        for (item, waiter), result in zip(batch, results, strict=True):
-            if waiter is None:
-                continue
-            if waiter.done():
-                self._unclaimed(item, result)
-            else:
-                waiter.set_result(result)
-        return []
+    def _board(self) -> list[_Passenger[Item, Result]]:
+        batch: list[_Passenger[Item, Result]] = []
+        while self._queue and len(batch) < self._items_max:
+            passenger = self._queue.popleft()
+            if not passenger.has_left:
+                batch.append(passenger)
+        return batch
 
-    async def _commit_halves(
-        self, batch: list[tuple[Item, asyncio.Future[Result] | None]], error: BadItems
-    ) -> list[tuple[Item, asyncio.Future[Result] | None]]:
-        if len(batch) > 1:
-            middle = len(batch) // 2
-            again = await self._commit_batch(batch[:middle])
-            return again + await self._commit_batch(batch[middle:])
-        (_, waiter) = batch[0]
-        if waiter is None:
+    async def _deliver(
+        self, batch: list[_Passenger[Item, Result]]
+    ) -> list[_Passenger[Item, Result]]:
+        """Commit, answer the waiters, and return the posts that must be tried again."""
+        parts = deque([batch])  # the batch, taken apart as far as need be, in order
+        again: list[_Passenger[Item, Result]] = []
+        try:
+            while parts:
+                part = parts[0]
+                try:
+                    results = await self._commit([passenger.item for passenger in part])
+                    answers = list(zip(part, results, strict=True))
+                except Unavailable as error:
+                    again += self._fail(part, error)
+                except Exception as error:  # noqa: BLE001 - one item must not bring down the rest
+                    if len(part) > 1:
+                        middle = len(part) // 2
+                        parts[0] = part[:middle]
+                        parts.insert(1, part[middle:])
+                        continue
+                    again += self._turn_away(part, error)
+                else:
+                    self._answer(answers)
+                parts.popleft()
+        finally:  # a flight that ends half-way answers its passengers; posts are for the next one
+            if parts:
+                for part in parts:
+                    again += self._fail(part, Unavailable("the flight of this batch ended"))
+                    self._doubt(part)
+                self._queue.extendleft(reversed(again))
+        return again
+
+    def _answer(self, answers: Sequence[tuple[_Passenger[Item, Result], Result]]) -> None:
+        for passenger, result in answers:
+            if passenger.waiter is None:
+                continue
+            if passenger.has_left:
+                self._unclaimed(passenger.item, result)
+            else:
+                passenger.waiter.set_result(result)
+
+    def _turn_away(
+        self, part: list[_Passenger[Item, Result]], error: Exception
+    ) -> list[_Passenger[Item, Result]]:
+        """The bad item stands alone. One that broke the commit itself is tried again, if posted."""
+        if not isinstance(error, BadItems):
+            logger.error("commit_broken", exc_info=error)
+            self._doubt(part)
+            return self._fail(part, Unavailable("the batch could not be committed"))
+        (passenger,) = part
+        if passenger.waiter is None:
             # It can never be written; the sweep will bill its reservation at the estimate.
             logger.error("posted_item_refused", exc_info=error)
-        elif not waiter.done():
-            waiter.set_exception(error)
+        elif not passenger.has_left:
+            passenger.waiter.set_exception(error)
         return []
 
     def _fail(
-        self, batch: list[tuple[Item, asyncio.Future[Result] | None]], error: Unavailable
-    ) -> list[tuple[Item, asyncio.Future[Result] | None]]:
-        for _, waiter in batch:
-            if waiter is not None and not waiter.done():
-                waiter.set_exception(error)
-        return [(item, waiter) for item, waiter in batch if waiter is None]
+        self, part: list[_Passenger[Item, Result]], error: Unavailable
+    ) -> list[_Passenger[Item, Result]]:
+        for passenger in part:
+            if passenger.waiter is not None and not passenger.has_left:
+                passenger.waiter.set_exception(error)
+        return [passenger for passenger in part if passenger.waiter is None]
+
+    def _doubt(self, part: list[_Passenger[Item, Result]]) -> None:
+        for passenger in part:
+            if passenger.waiter is not None and not _has_result(passenger.waiter):
+                self._unclaimed(passenger.item, None)
+
+
+def _has_result(waiter: asyncio.Future[Result]) -> bool:
+    return waiter.done() and not waiter.cancelled() and waiter.exception() is None
