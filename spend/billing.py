@@ -93,10 +93,10 @@ def _bill_one(ending: Metered | Counted | Unknown, estimate: Nanos) -> Bill:
             return _priced("success", "upstream", usage, tariff, tier)
         case Counted(usage, _):
             return _priced("success", "counted", usage, tariff)
-        case Unknown(None, _):
-            return Bill(estimate, "estimated", Usage(), "estimate", _price_id(tariff))
-        case Unknown(delivered, _):
+        case Unknown(Usage() as delivered, _):
             return _priced("estimated", "counted", delivered, tariff)
+        case Unknown():
+            return Bill(estimate, "estimated", Usage(), "estimate", _price_id(tariff))
 
 
 def _priced(

@@ -1,6 +1,9 @@
 """LedgerConnection: one psycopg connection of a web worker, reopened when it breaks."""
 
 import asyncio
+import contextlib
+import os
+import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +20,13 @@ KEEPALIVES = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keep
 BAD_ITEM = (psycopg.DataError, psycopg.IntegrityError, UnicodeEncodeError)
 # Anything else that goes wrong between us and the server; what was asked may have been committed.
 FAILURES = (psycopg.Error, OSError, TimeoutError)
+# Somebody else was in the way: rolled back, and worth asking again.
+BUSY = (
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.QueryCanceled,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+)
 # The schema is not ours, or not of our version: rolled back, and asking again changes nothing.
 HOPELESS = (psycopg.ProgrammingError,)
 
@@ -33,32 +43,41 @@ def connection_arguments(**options: str) -> dict[str, Any]:
     return arguments
 
 
+class NotConnected(ConnectionError):
+    """There was no connection to ask over: nothing was sent, so nothing was done."""
+
+
 class LedgerConnection:
     """One statement at a time, each its own transaction; opened on first use."""
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         self._arguments = arguments
         self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._turn = asyncio.Lock()
 
     async def fetch_value(
         self, query: str, parameters: Sequence[object], *, seconds_max: float
     ) -> Any:
         """The first column of the only row.
 
-        Raises one of BAD_ITEM when nothing was changed, else one of FAILURES, after which the
-        outcome is unknown and the next call uses a new connection.
+        Raises one of BAD_ITEM or BUSY or NotConnected when nothing was changed, else one of
+        FAILURES, after which the outcome is as `is_rolled_back` says and the next call uses a new
+        connection.
         """
-        try:
-            async with asyncio.timeout(seconds_max):
-                connection = await self._open()
+        async with self._turn:
+            connection = await self._open()
+            alarm = asyncio.get_running_loop().call_later(seconds_max, hang_up, connection)
+            try:
                 cursor = connection.cursor(binary=True)
                 await cursor.execute(query, parameters, prepare=True)
                 row = await cursor.fetchone()
-        except BAD_ITEM:
-            raise
-        except BaseException:  # whatever it was, this connection is not to be trusted again
-            await self.close()
-            raise
+            except (*BAD_ITEM, *BUSY):
+                raise
+            except BaseException:  # whatever it was, this connection is not to be trusted again
+                await self.close()
+                raise
+            finally:
+                alarm.cancel()
         assert row is not None
         return row[0]
 
@@ -69,7 +88,36 @@ class LedgerConnection:
 
     async def _open(self) -> psycopg.AsyncConnection[Any]:
         if self._connection is None or self._connection.closed:
-            opened = await psycopg.AsyncConnection.connect(**self._arguments, autocommit=True)
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    opened = await psycopg.AsyncConnection.connect(
+                        **self._arguments, autocommit=True
+                    )
+            except FAILURES as error:
+                raise NotConnected(str(error)) from error
             set_json_loads(orjson.loads, opened)
             self._connection = opened
         return self._connection
+
+
+def hang_up(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Whoever waits for this connection hears at once that it is lost; the outcome is unknown.
+
+    A driver that is told to stop would first ask the server to stop, and a frozen one never says.
+    """
+    with (
+        contextlib.suppress(psycopg.Error, OSError),  # it has ended by itself
+        socket.socket(fileno=os.dup(connection.fileno())) as ours,
+    ):
+        ours.shutdown(socket.SHUT_RDWR)
+
+
+def is_rolled_back(error: BaseException) -> bool:
+    """Whether a failed statement is known to have changed nothing.
+
+    An error that the server reports undoes the statement. One that ends the session, or that is
+    none of the server's, may have come after the commit.
+    """
+    if isinstance(error, psycopg.Error):
+        return error.diag.severity_nonlocalized == "ERROR"
+    return isinstance(error, NotConnected)

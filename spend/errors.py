@@ -67,6 +67,10 @@ class CostNotBounded(Refused):
         self.param = param
 
 
+class Unwritable(LedgerError):
+    """What a call says cannot be kept, and should have been turned away before: nothing is held."""
+
+
 class Unavailable(LedgerError):
     """The bank could not be asked. Nothing is known to be held; the call may be tried again."""
 

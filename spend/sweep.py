@@ -42,7 +42,7 @@ def expire_reservations(dead_workers: Sequence[int]) -> int:
                 EXPIRE, [list(dead_workers), EXPIRE_ITEMS_MAX, settings.REPORT_TIME_ZONE]
             )
             (count,) = cursor.fetchone()
-        total += count
+        total += int(count)
         if count < EXPIRE_ITEMS_MAX:
             break
     if total:

@@ -8,27 +8,25 @@ from spend.jobs import run_single
 SECOND_LOOK_SECONDS = 5.0
 
 
-@shared_task
+@shared_task  # type: ignore[untyped-decorator]
 def roll_over_budgets() -> None:
     run_single("rollover", rollover.roll_over_idle_budgets)
 
 
-@shared_task
+@shared_task  # type: ignore[untyped-decorator]
 def sweep_reservations() -> None:
     run_single("sweep", _sweep)
 
 
-@shared_task
+@shared_task  # type: ignore[untyped-decorator]
 def make_partitions() -> None:
     run_single("partitions", partitions.make_partitions)
 
 
-@shared_task
+@shared_task  # type: ignore[untyped-decorator]
 def load_prices() -> None:
     run_single("prices", prices.load_catalogue)
 
 
 def _sweep() -> int:
     return sweep.sweep_reservations(second_look_seconds=SECOND_LOOK_SECONDS)
-
-

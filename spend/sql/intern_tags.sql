@@ -14,3 +14,9 @@ begin
   end if;
   return found_id;
 end $$;
+
+-- intern_lists: the ids of several lists, in their order.
+create or replace function spend_intern_lists(lists jsonb) returns json language sql as $$
+  select json_agg(spend_intern_tags(array(select jsonb_array_elements_text(l.names))) order by l.n)
+    from jsonb_array_elements(lists) with ordinality as l(names, n)
+$$;

@@ -60,6 +60,13 @@ end $$;
 create trigger log_is_append_only before update or delete on spend_spendlog
   for each row execute function spend_refuse_edit();
 
+-- No call holds less than nothing, or more than the largest limit that a budget can have; a sum of
+-- holds then stays far below what a bigint can count.
+alter table spend_reservation add constraint reservation_money_in_range check (
+  estimate between 0 and 8000000000000001
+  and 0 <= all (holds) and 8000000000000001 >= all (holds)
+);
+
 -- Windows and roll-ups are updated in place all day: room on the page keeps the updates HOT.
 alter table spend_budgetwindow set (fillfactor = 50);
 alter table spend_rollup set (fillfactor = 70);

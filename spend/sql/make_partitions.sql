@@ -1,7 +1,7 @@
 -- make_partitions: one partition of the log per month, from the month of `since`, or this one, to
--- `months` ahead.
+-- `months` ahead. Gives up when the log is being read for long: bills would queue up behind us.
 create or replace function spend_make_partitions(months int, since timestamptz default null)
-returns int language plpgsql as $$
+returns int language plpgsql set lock_timeout = '2s' as $$
 declare
   last date := (date_trunc('month', clock_timestamp() at time zone 'UTC')
                 + make_interval(months => months))::date;

@@ -1,15 +1,19 @@
 -- reserve: hold each call's amount on every window it draws on, or on none.
 -- The only place that decides whether a call has room: on locked rows, in order of arrival.
+-- A verdict is true or an object: refused, gone (budgets without an open window), busy (windows
+-- that somebody keeps locked), unbounded, or known (the id was here before).
 create or replace function spend_reserve(
   batch jsonb,       -- [{"id", "draws": positions in budgets, "expected", "bound", "seconds", "intent"}]
   budgets bigint[],  -- every budget that the batch draws on, each once
-  worker_id bigint
+  worker_id bigint,
+  passes_busy boolean  -- pass by the windows that somebody keeps locked, instead of waiting for them
 ) returns json language plpgsql as $$
 declare
   moment timestamptz;
   locked bigint[];
   window_ids bigint[]; is_strict boolean[]; limits bigint[]; paid bigint[]; held bigint[];
   ends float8[];
+  busy bigint[];
   adds bigint[] := array_fill(0::bigint, array[cardinality(budgets)]);
   ids uuid[];
   known uuid[];
@@ -23,9 +27,21 @@ declare
   call_holds bigint[];
   states json;
 begin
-  select array_agg(id) into locked from (
-    select id from spend_budgetwindow
-     where budget_id = any(budgets) and is_open order by id for update) w;
+  -- One lock order everywhere: budgets, windows, reservations, each by id.
+  if passes_busy then
+    select array_agg(id) into locked from (
+      select id from spend_budgetwindow
+       where budget_id = any(budgets) and is_open order by id for update skip locked) w;
+    select array_agg(budget_id) into busy from spend_budgetwindow
+     where budget_id = any(budgets) and is_open and id <> all(coalesce(locked, '{}'));
+  else
+    select array_agg(id) into locked from (
+      select id from spend_budgetwindow
+       where budget_id = any(budgets) and is_open order by id for update) w;
+  end if;
+
+  -- Who bars one of this worker's ids holds this lock until that is committed (see settle).
+  perform pg_advisory_xact_lock(7003, worker_id::int);
 
   -- Read the clock once, after the locks: a long wait cannot admit into a window that ended.
   moment := clock_timestamp();
@@ -53,13 +69,15 @@ begin
     call_windows := '{}';
     call_holds := '{}';
     if item.id = any(known) then
-      verdict := json_build_object('known',
-        (select case when exists (select 1 from spend_reservation where id = item.id)
-                     then 'reserved' else 'logged' end));
+      verdict := spend_known(item.id);
     else
       foreach slot in array item.draws loop
         if window_ids[slot] is null then
-          verdict := json_build_object('gone', budgets[slot]);
+          verdict := case when budgets[slot] = any(busy) then json_build_object('busy', budgets[slot])
+                     else (select json_build_object('gone', json_agg(distinct budgets[d]))
+                             from unnest(item.draws) d
+                            where window_ids[d] is null and budgets[d] <> all(coalesce(busy, '{}')))
+                     end;
         elsif is_strict[slot] and item.bound is null then
           verdict := json_build_object('unbounded', true);
         else
@@ -84,15 +102,20 @@ begin
     end if;
 
     if verdict is null then
-      for n in 1..cardinality(item.draws) loop
-        slot := item.draws[n];
-        held[slot] := held[slot] + call_holds[n];
-        adds[slot] := adds[slot] + call_holds[n];
-      end loop;
       insert into spend_reservation
         (id, worker, windows, holds, estimate, admitted_at, expires_at, intent)
         values (item.id, worker_id, call_windows, call_holds, item.expected, moment,
-                moment + make_interval(secs => item.seconds), item.intent);
+                moment + make_interval(secs => item.seconds), item.intent)
+        on conflict (id) do nothing;
+      if found then
+        for n in 1..cardinality(item.draws) loop
+          slot := item.draws[n];
+          held[slot] := held[slot] + call_holds[n];
+          adds[slot] := adds[slot] + call_holds[n];
+        end loop;
+      else  -- twice in this batch
+        verdict := spend_known(item.id);
+      end if;
     end if;
     verdicts := verdicts || coalesce(verdict, 'true'::json);
   end loop;
@@ -107,3 +130,16 @@ begin
   return json_build_object('calls', array_to_json(verdicts), 'windows', coalesce(states, '[]'),
                            'now', extract(epoch from moment));
 end $$;
+
+-- known: what became of an id that was admitted before. What it holds, and on which windows, is as
+-- it was decided then; their money is as it stands now.
+create or replace function spend_known(call uuid) returns json language sql stable as $$
+  select coalesce(
+    (select json_build_object('known', 'reserved', 'holds', r.holds, 'windows', (
+              select coalesce(json_agg(json_build_array(w.id, w.mode = 'strict' and w."limit" is not null,
+                       w."limit", w.spent, w.reserved, extract(epoch from w.ends_at)) order by h.n), '[]')
+                from unnest(r.windows) with ordinality as h(id, n)
+                join spend_budgetwindow w on w.id = h.id))
+       from spend_reservation r where r.id = call),
+    json_build_object('known', 'logged'))
+$$;

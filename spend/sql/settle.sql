@@ -1,34 +1,67 @@
 -- settle: a reservation becomes its log row; `reserved -= held`, `spent += cost`, roll-ups move.
 -- Per item, by id: held -> logged; estimated in the log -> one correction; unknown and with an
 -- intent of its own -> a row without money (refused, or given up); anything else -> nothing.
--- So any item may be sent any number of times, by any process, in any order.
-create or replace function spend_settle(batch jsonb, day_zone text) returns json
-language plpgsql as $$
+-- So any item may be sent any number of times, by any process, in any order. Of an id that is in
+-- the batch twice the first counts.
+--
+-- An item with a `worker` bars its id for that worker's reserves: one that is still on its way is
+-- waited for, and one that comes later finds the row.
+create or replace function spend_settle(
+  batch jsonb,
+  day_zone text,
+  passes_busy boolean default false  -- leave out the calls whose windows somebody keeps locked
+) returns json language plpgsql as $$
 declare
   ids uuid[];
+  barring bigint[];
   touched bigint[];
+  locked bigint[];
+  busy uuid[];
   outcome json;
 begin
-  select array_agg(b.id order by b.id) into ids from jsonb_to_recordset(batch) as b(id uuid);
+  select array_agg(b.id order by b.id), array_agg(distinct b.worker) filter (where b.worker is not null)
+    into ids, barring from jsonb_to_recordset(batch) as b(id uuid, worker bigint);
 
-  -- One lock order everywhere: windows, then reservations, each by id.
+  -- One lock order everywhere: budgets, windows, reservations, each by id.
   select array_agg(w) into touched from (
     select unnest(windows) as w from spend_reservation where id = any(ids)
     union
     select unnest(windows) from spend_spendlog
      where id >= ids[1] and id <= ids[cardinality(ids)] and id = any(ids)
        and status = 'estimated') t;
-  perform 1 from spend_budgetwindow where id = any(touched) order by id for update;
+  if passes_busy then
+    select array_agg(id) into locked from (
+      select id from spend_budgetwindow
+       where id = any(touched) order by id for update skip locked) w;
+    select array_agg(c.id) into busy from (
+      select id, windows from spend_reservation where id = any(ids)
+      union all
+      select id, windows from spend_spendlog
+       where id >= ids[1] and id <= ids[cardinality(ids)] and id = any(ids)
+         and status = 'estimated') c
+     where not c.windows <@ coalesce(locked, '{}');
+    if busy is not null then
+      select coalesce(jsonb_agg(b.item order by b.n), '[]'),
+             array_agg((b.item ->> 'id')::uuid order by b.item ->> 'id')
+        into batch, ids
+        from jsonb_array_elements(batch) with ordinality as b(item, n)
+       where (b.item ->> 'id')::uuid <> all(busy);
+    end if;
+  else
+    perform 1 from spend_budgetwindow where id = any(touched) order by id for update;
+  end if;
   perform 1 from spend_reservation where id = any(ids) order by id for update;
+  perform pg_advisory_xact_lock(7003, w.id::int)
+     from (select id from unnest(barring) as b(id) order by id) w;
 
   with bill as materialized (
-    select distinct on (b.id) b.* from jsonb_to_recordset(batch) as b(
+    select distinct on (b.id) b.* from rows from (jsonb_to_recordset(batch) as (
       id uuid, cost bigint, status text, http_status smallint, first_byte_at timestamptz,
       ended_at timestamptz, client_disconnected boolean, upstream_model text, deployment_id uuid,
       provider text, price_id uuid, prompt_tokens bigint, completion_tokens bigint,
       cached_tokens bigint, usage jsonb, usage_source text, upstream_request_id text,
-      attempts jsonb, flags text[], error jsonb, at timestamptz, intent jsonb)
-     order by b.id
+      attempts jsonb, flags text[], error jsonb, at timestamptz, intent jsonb)) with ordinality as b
+     order by b.id, b.ordinality
   ), logged_before as materialized (
     select l.* from spend_spendlog l
      where l.id >= ids[1] and l.id <= ids[cardinality(ids)] and l.id = any(ids)
@@ -36,7 +69,9 @@ begin
     delete from spend_reservation r using bill where r.id = bill.id
     returning r.id, r.windows, r.holds, r.admitted_at as at, r.intent
   ), entry as (
+    -- A row that is in the log already stands; what is held beside it is given back all the same.
     select h.id, h.windows, h.holds, h.at, h.intent from held h
+     where not exists (select 1 from logged_before l where l.id = h.id)
     union all
     select b.id, '{}', '{}', coalesce(b.at, clock_timestamp()), b.intent from bill b
      where b.intent is not null
@@ -64,8 +99,8 @@ begin
              tag_set bigint, model text, upstream_model text, deployment_id uuid, provider text,
              price_id uuid, client_request_id text, end_user text, session_id text,
              user_agent text, address text, metadata jsonb)
-    returning id, at, status, cost, windows, holds, tag_set_id, key_id, key_alias, model,
-              prompt_tokens, completion_tokens
+    returning id, at, status, cost, windows, tag_set_id, key_id, key_alias, model, prompt_tokens,
+              completion_tokens
   ), corrected as (
     insert into spend_spendlog
       (id, corrects, at, ended_at, status, http_status, endpoint, stream, client_disconnected,
@@ -83,18 +118,21 @@ begin
            array_fill(0::bigint, array[cardinality(l.windows)]), b.upstream_request_id,
            l.client_request_id, l.end_user, l.session_id, l.user_agent, l.address, '{}'
       from logged_before l join bill b on b.id = l.id
-     where l.status = 'estimated' and b.status <> 'estimated'
+     where l.status = 'estimated'
        -- Only the expiry of a holder believed dead is provisional; an estimate made by a living
        -- worker is its last word.
        and 'expired' = any(l.flags)
+       and (b.status <> 'estimated' or b.cost <> l.cost)
        and not exists (select 1 from spend_spendlog c
                         where c.id = (left(l.id::text, 34) || '01')::uuid)
     returning id, corrects, at, status, cost, windows, holds, tag_set_id, key_id, key_alias, model,
               prompt_tokens, completion_tokens
   ), moved as (
     select u.w as id, sum(m.cost) as cost, sum(u.h) as hold
-      from (select cost, windows, holds from logged union all
-            select cost, windows, holds from corrected) m, unnest(m.windows, m.holds) as u(w, h)
+      from (select cost, windows, array_fill(0::bigint, array[cardinality(windows)]) as holds
+              from logged
+            union all select cost, windows, holds from corrected
+            union all select 0, windows, holds from held) m, unnest(m.windows, m.holds) as u(w, h)
      group by u.w
   ), paid as (
     update spend_budgetwindow w
@@ -105,13 +143,13 @@ begin
       from moved m where w.id = m.id
     returning w.id
   ), rows as (
-    select at, status, cost, tag_set_id, key_id, key_alias, model, prompt_tokens, completion_tokens,
-           (select coalesce(b.cached_tokens, 0) from bill b where b.id = l.id) as cached_tokens
-      from logged l
+    select l.at, l.status, l.cost, l.tag_set_id, l.key_id, l.key_alias, l.model, l.prompt_tokens,
+           l.completion_tokens, coalesce(b.cached_tokens, 0) as cached_tokens
+      from logged l join bill b on b.id = l.id
     union all
-    select at, status, cost, tag_set_id, key_id, key_alias, model, prompt_tokens, completion_tokens,
-           (select coalesce(b.cached_tokens, 0) from bill b where b.id = c.corrects)
-      from corrected c
+    select c.at, c.status, c.cost, c.tag_set_id, c.key_id, c.key_alias, c.model, c.prompt_tokens,
+           c.completion_tokens, coalesce(b.cached_tokens, 0)
+      from corrected c join bill b on b.id = c.corrects
   ), rolled as (
     insert into spend_rollup as u
       (span, starts_at, tag_set_id, key_id, model, key_alias, cost, requests, failed, refused,
@@ -138,7 +176,8 @@ begin
   select json_build_object('logged', (select count(*) from logged),
                            'corrected', (select count(*) from corrected),
                            'windows', (select count(*) from paid),
-                           'rollups', (select count(*) from rolled))
+                           'rollups', (select count(*) from rolled),
+                           'busy', coalesce(array_to_json(busy), '[]'))
     into outcome;
   return outcome;
 end $$;
