@@ -1,11 +1,12 @@
 """Jobs: run one at a time over all processes, and note when they last worked."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
-from django.db import connection, transaction
-from django.utils import timezone
+from django.db import DatabaseError, connection
 
 from spend.models import JobRun
+from spend.rollover import database_now
 
 
 def run_single(job: str, verb: Callable[[], object]) -> bool:
@@ -16,10 +17,9 @@ def run_single(job: str, verb: Callable[[], object]) -> bool:
     if not _take_lock(job):
         return False
     try:
-        started_at = timezone.now()
-        JobRun.objects.update_or_create(job=job, defaults={"started_at": started_at})
+        JobRun.objects.update_or_create(job=job, defaults={"started_at": database_now()})
         outcome = verb()
-        finished_at = timezone.now()
+        finished_at = database_now()
         JobRun.objects.filter(job=job).update(
             finished_at=finished_at, last_success_at=finished_at, outcome=outcome
         )
@@ -36,8 +36,7 @@ def _take_lock(job: str) -> bool:
 
 
 def _let_lock_go(job: str) -> None:
-    # After a failed statement the connection may be inside a broken transaction.
-    if connection.in_atomic_block and transaction.get_connection().needs_rollback:
-        return
-    with connection.cursor() as cursor:
+    # A session that is lost, or in a broken transaction, has let it go or will; what the job met
+    # is what should be told.
+    with suppress(DatabaseError), connection.cursor() as cursor:
         cursor.execute("select pg_advisory_unlock(7002, hashtext(%s))", [job])

@@ -13,12 +13,13 @@ from typing import Any
 
 import psycopg
 
-from spend.connection import FAILURES, connection_arguments
+from spend.connection import FAILURES, connection_arguments, hang_up
 
 CHANNEL = "tollgate_cards"
 BEAT_SECONDS = 2.0
 SILENCE_SECONDS_MAX = 5.0  # cards are not trusted for longer than this without a beat
 RECONNECT_SECONDS = 0.2
+LOCK_TIMEOUT = "4s"  # shorter than the silence: a session that waits in vain ends by itself
 LOCK_CLASS = 7001
 
 logger = logging.getLogger(__name__)
@@ -57,16 +58,17 @@ class Presence:
 
     async def _connect(self) -> None:
         connection = await psycopg.AsyncConnection.connect(
-            **connection_arguments(), autocommit=True
+            **connection_arguments(lock_timeout=LOCK_TIMEOUT), autocommit=True
         )
-        if not self.worker_id:
-            cursor = await connection.execute("select nextval('spend_worker_seq')")
-            row = await cursor.fetchone()
-            assert row is not None
-            self.worker_id = row[0]
-        # Our own old session may not be gone yet: wait for it rather than live without the lock.
-        await connection.execute("select pg_advisory_lock(%s, %s)", [LOCK_CLASS, self.worker_id])
-        await connection.execute(f"listen {CHANNEL}")
+        async with contextlib.AsyncExitStack() as failing:
+            failing.push_async_callback(connection.close)
+            if not self.worker_id:
+                self.worker_id = await self._ask(connection, "select nextval('spend_worker_seq')")
+            # Our own old session may not be gone yet: wait for it, rather than live without it.
+            lock = f"select pg_advisory_lock({LOCK_CLASS}, {self.worker_id})"
+            await self._ask(connection, lock)
+            await self._ask(connection, f"listen {CHANNEL}")
+            failing.pop_all()
         self._connection = connection
         self._on_silence()  # what changed before we listened was not heard
         self._heard_at = asyncio.get_running_loop().time()
@@ -84,19 +86,30 @@ class Presence:
     async def _listen(self) -> None:
         assert self._connection is not None
         loop = asyncio.get_running_loop()
-        while True:
-            await self._connection.execute("select pg_notify(%s, 'beat:')", [CHANNEL])
+        while self.is_heard:
+            await self._ask(self._connection, f"select pg_notify('{CHANNEL}', 'beat:')")
             async for notice in self._connection.notifies(timeout=BEAT_SECONDS):
                 self._heard_at = loop.time()
                 table, _, row_id = notice.payload.partition(":")
                 if table != "beat":
                     self._on_change(table, row_id)
+        raise TimeoutError("notifications do not arrive")
 
     async def _reconnect(self) -> None:
         while True:
             await asyncio.sleep(RECONNECT_SECONDS)
             try:
-                await asyncio.wait_for(self._connect(), timeout=SILENCE_SECONDS_MAX)
+                await self._connect()
             except FAILURES:
                 continue
             return
+
+    async def _ask(self, connection: psycopg.AsyncConnection[Any], query: str) -> Any:
+        """A connection that died without a word would be waited for until the system gives up."""
+        alarm = asyncio.get_running_loop().call_later(SILENCE_SECONDS_MAX, hang_up, connection)
+        try:
+            cursor = await connection.execute(query)
+            row = await cursor.fetchone() if cursor.description else None
+        finally:
+            alarm.cancel()
+        return row and row[0]
