@@ -34,7 +34,7 @@ def drawn_budgets(key: APIKey) -> list[dict[str, Any]]:
     budgets = Budget.objects.in_bulk(list(draws))
     standings = read_standings(budgets.values())
     return [
-        _drawn_budget(draw, budgets[pk], standings[pk])
+        drawn_budget(draw, budgets[pk], standings[pk])
         for pk, draw in draws.items()
         if pk in budgets
     ]
@@ -76,8 +76,10 @@ def _draws_of_calls(key: APIKey) -> list[Draw]:
     return [*(draw for name in card.default_tags for draw in found.get(name, ())), *card.draws]
 
 
-def _drawn_budget(draw: Draw, budget: Budget, standing: Standing) -> dict[str, Any]:
-    """The shape of `budget` beside an error, with nothing requested."""
+def drawn_budget(
+    draw: Draw, budget: Budget, standing: Standing, *, requested: int = 0
+) -> dict[str, Any]:
+    """The shape of `budget` beside an error."""
     kind, _, name = draw.payer.partition(":")
     return {
         "tag": name if kind == "tag" else None,
@@ -86,7 +88,7 @@ def _drawn_budget(draw: Draw, budget: Budget, standing: Standing) -> dict[str, A
         "mode": budget.mode,
         "spent": to_dollars(standing.spent),
         "reserved": to_dollars(standing.reserved),
-        "requested": to_dollars(0),
+        "requested": to_dollars(requested),
         "limit": dollars(standing.limit),
         "remaining": dollars(standing.remaining),
         "duration": budget.duration,

@@ -48,6 +48,7 @@ urlpatterns = [
     *aliases("spend/logs/ui", spend.LogPageView),
     *aliases("spend/logs/ui/<str:call_id>", spend.LogRowView),
     *paths("spend/logs/<str:call_id>", spend.LogRowView),
+    *paths("spend/calculate", spend.CalculateView),
     *paths("spend/tags", spend.SpendTagsView),
     *paths("global/spend/tags", spend.GlobalSpendTagsView),
     *paths("global/spend/all_tag_names", spend.AllTagNamesView),

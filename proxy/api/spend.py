@@ -16,7 +16,9 @@ from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from proxy.calculation import calculate
 from proxy.errors import bad_request, not_found
+from proxy.key_cards import MASTER
 from proxy.log_answers import log_objects
 from proxy.log_queries import LogQuery, ReportQuery, TotalsQuery, search_of
 from proxy.permissions import HasKey
@@ -39,11 +41,17 @@ from spend.reports import (
     total,
     total_of_any,
 )
+from tags.names import BadTag, clean_tags
 from tags.views import ManagementView
 
 TOTALS = (
     "spend", "requests", "failed_requests", "prompt_tokens", "completion_tokens", "total_tokens",
 )  # fmt: skip
+CALCULATE = {
+    "model": "gpt-4o",
+    "messages": [{"role": "user", "content": "Hello"}],
+    "tags": ["engineering"],
+}
 TOO_SLOW = "This search takes too long. A shorter time or one more filter helps."
 
 
@@ -189,6 +197,28 @@ class ReportView(ManagementView):
                 "total": totals_members(total(scope)),
             }
         )
+
+
+class CalculateView(ManagementView):
+    permission_classes = (HasKey,)
+
+    @extend_schema(
+        request=OpenApiTypes.OBJECT,
+        responses=OpenApiTypes.OBJECT,
+        examples=[OpenApiExample("a call", CALCULATE, request_only=True)],
+    )
+    def post(self, request: Request) -> Response:
+        """What a call costs, or would cost and at most; which budgets it would draw on."""
+        caller: Any = request.user
+        body: Any = request.data
+        given = body.get("tags", [])
+        if not isinstance(given, list):
+            raise bad_request("invalid_parameter", "tags must be a list of strings", "tags")
+        try:
+            tags = clean_tags(given)
+        except BadTag as error:
+            raise bad_request("invalid_tag", f"tags: {error}", "tags") from None
+        return Response(calculate(body, tags, caller.key or MASTER))
 
 
 def bounds(covered: Range) -> tuple[date | datetime, date | datetime]:
