@@ -11,7 +11,8 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
-from django.db import DatabaseError, close_old_connections, connections
+from django.db import Error as DatabaseFailure
+from django.db import close_old_connections, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from proxy.catalogue import Catalogue, load_catalogue
@@ -181,7 +182,7 @@ class Directory:
             raise BudgetUnavailable(f"the {kind} could not be looked up in time")
         try:
             return loading.result()  # type: ignore[return-value]
-        except DatabaseError as error:
+        except DatabaseFailure as error:
             raise BudgetUnavailable(f"the {kind} could not be looked up") from error
 
     async def _read(self, load: Callable[[], object]) -> object:

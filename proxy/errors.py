@@ -40,6 +40,7 @@ class Failure(Exception):
     headers: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
     code: str | None = None  # an upstream's own code; ours is the status
+    source: str = "gateway"  # or "upstream": who is to be asked about it
 
     def error(self) -> dict[str, Any]:
         return {

@@ -1,7 +1,9 @@
 """Forwarding: one attempt at an upstream; its answer is relayed to the outlet and metered."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
@@ -9,20 +11,46 @@ from typing import Any
 import orjson
 from django.conf import settings
 
-from proxy.answers import JSON_HEADERS, STREAM_HEADERS, encode_headers, plan_headers, usage_event
+from proxy.answers import (
+    JSON_HEADERS,
+    KEEP_ALIVE,
+    STREAM_HEADERS,
+    Answer,
+    Headers,
+    encode_headers,
+    usage_event,
+)
 from proxy.drains import Drains
-from proxy.errors import NO_RETRY, Failure
+from proxy.errors import NO_RETRY
+from proxy.explaining import plan_headers
 from proxy.metering import Meter
 from proxy.plan import Plan
-from proxy.relay import Answer, Headers, Outlet
+from proxy.relay import Outlet
 from proxy.streaming import EventSplitter, EventTooLong
 from proxy.upstreams.contract import Broken, Reply, Request, Silent, Transport, Unsent
-from proxy.upstreams.failures import failure_of, is_error_body
+from proxy.upstreams.failures import (
+    failure_of,
+    failure_within,
+    is_error_body,
+    upstream_failure,
+)
 from spend.billing import bill_for
 from spend.ledger import Hold
 from spend.money import Nanos
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
+LATE_SECONDS = 5.0  # for what an upstream says after [DONE]: a usage, or that it is through
+
+UNREACHABLE = "The upstream cannot be reached."
+TOO_SLOW = "The upstream did not answer in time."
+CLOSED_EARLY = "The upstream closed the stream early."
+CUT_SHORT = "The upstream's answer broke off."
+UNUSABLE = "The upstream's answer cannot be used."
+
+PASSED_BACK = (
+    ("x-request-id", "x-upstream-request-id"),
+    ("openai-processing-ms", "openai-processing-ms"),
+)
 PASSED_HEADERS = ("anthropic-version", "anthropic-beta", "openai-beta", "traceparent", "tracestate")
 
 
@@ -39,6 +67,7 @@ class Attempt:
     upstream_ms: float = 0.0
     status: int = 0
     first_byte_at: datetime | None = None
+    passed_back: dict[str, str] = field(default_factory=dict)
 
     @property
     def cost(self) -> Nanos:
@@ -47,16 +76,19 @@ class Attempt:
     def clock_upstream(self) -> None:
         self.upstream_ms = (perf_counter() - self.started) * 1000
 
-    def headers(self, reply: Reply, *, cost: Nanos | None) -> Headers:
-        passed = {}
-        for name, ours in (
-            ("x-request-id", "x-upstream-request-id"),
-            ("openai-processing-ms", "openai-processing-ms"),
-        ):
+    def hear(self, reply: Reply) -> None:
+        """The upstream's head is here: note what of it is passed on."""
+        self.status = reply.status
+        self.clock_upstream()
+        for name, ours in PASSED_BACK:
             if value := reply.header(name):
-                passed[ours] = value.encode("ascii", "ignore").decode()[:255]
+                self.passed_back[ours] = value.encode("ascii", "ignore").decode()[:255]
+
+    def explain(self, *, with_cost: bool = True) -> Headers:
+        """What the headers say of the call; its cost, once it is known."""
+        cost = self.cost if with_cost else None
         explained = plan_headers(self.plan, self.hold, upstream_ms=self.upstream_ms, cost=cost)
-        return explained + encode_headers(passed.items())
+        return explained + encode_headers(self.passed_back.items())
 
 
 async def forward(attempt: Attempt, transport: Transport) -> None:
@@ -67,26 +99,28 @@ async def forward(attempt: Attempt, transport: Transport) -> None:
     meter.send()
     try:
         async with transport.exchange(outbound, plan.route.timeouts) as reply:
-            attempt.status = reply.status
-            attempt.clock_upstream()
-            if not 200 <= reply.status < 300:
-                await pass_error(attempt, reply)
-            elif is_event_stream(reply):
-                await relay_stream(attempt, reply)
-            else:
-                await relay_answer(attempt, reply)
+            attempt.hear(reply)
+            await relay(attempt, reply)
     except Unsent:
         meter.unsend()
-        raise Failure(502, "upstream_error", "The upstream cannot be reached.") from None
+        raise upstream_failure(502, "upstream_error", UNREACHABLE) from None
     except Silent:
-        text = "The upstream did not answer in time."
-        raise Failure(504, "upstream_timeout", text, headers=NO_RETRY) from None
+        raise upstream_failure(504, "upstream_timeout", TOO_SLOW, NO_RETRY) from None
     except (Broken, EventTooLong):
-        text = "The upstream closed the stream early." if plan.call.stream else CUT_SHORT
-        raise Failure(502, "upstream_error", text) from None
+        text = CLOSED_EARLY if plan.call.stream else CUT_SHORT
+        raise upstream_failure(502, "upstream_error", text) from None
 
 
-CUT_SHORT = "The upstream's answer broke off."
+async def relay(attempt: Attempt, reply: Reply) -> None:
+    if not 200 <= reply.status < 300:
+        await pass_error(attempt, reply)
+    elif (reply.header("content-encoding") or "identity").lower() != "identity":
+        attempt.meter.reject()  # we asked for identity, and decode nothing
+        raise upstream_failure(502, "upstream_error", UNUSABLE)
+    elif is_event_stream(reply):
+        await relay_stream(attempt, reply)
+    else:
+        await relay_answer(attempt, reply)
 
 
 def outbound_request(attempt: Attempt) -> Request:
@@ -117,15 +151,16 @@ def is_event_stream(reply: Reply) -> bool:
 async def relay_answer(attempt: Attempt, reply: Reply) -> None:
     raw = await read_whole(reply)
     attempt.clock_upstream()
-    body = parse_answer(raw, reply)
-    if body is None or is_error_body(body):
+    body = parse_answer(raw)
+    if body is None:
         attempt.meter.reject()
-        if body is not None:
-            attempt.meter.read_answer(body)
-        raise Failure(502, "upstream_error", "The upstream's answer cannot be used.")
+        raise upstream_failure(502, "upstream_error", UNUSABLE)
+    if is_error_body(body):
+        attempt.meter.reject()
     attempt.meter.read_answer(body)
-    headers = JSON_HEADERS + attempt.headers(reply, cost=attempt.cost)
-    attempt.outlet.open(Answer(200, headers, raw))
+    if is_error_body(body):
+        raise failure_within(body["error"], secret=attempt.plan.route.card.secret)
+    attempt.outlet.open(Answer(200, JSON_HEADERS + attempt.explain(), raw))
 
 
 async def read_whole(reply: Reply) -> bytes:
@@ -139,9 +174,7 @@ async def read_whole(reply: Reply) -> bytes:
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def parse_answer(raw: bytes, reply: Reply) -> Mapping[str, Any] | None:
-    if (reply.header("content-encoding") or "identity").lower() != "identity":
-        return None
+def parse_answer(raw: bytes) -> Mapping[str, Any] | None:
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -151,7 +184,7 @@ def parse_answer(raw: bytes, reply: Reply) -> Mapping[str, Any] | None:
 
 async def pass_error(attempt: Attempt, reply: Reply) -> None:
     """The upstream said no: its error, without its secrets; nothing is billed."""
-    body = parse_answer(await read_whole(reply), reply)
+    body = parse_answer(await read_whole(reply))
     attempt.meter.reject()
     if body is not None:
         attempt.meter.read_answer(body)
@@ -162,30 +195,72 @@ async def pass_error(attempt: Attempt, reply: Reply) -> None:
 
 
 async def relay_stream(attempt: Attempt, reply: Reply) -> None:
-    """Events pass unchanged, but for the usage chunk; once the client has left they only drain."""
+    """Events pass unchanged, but for the usage chunk; once the client has left they only drain.
+
+    The head is sent with the first event, so that an earlier failure keeps its own status; or when
+    the upstream has been silent for so long that the client should hear of us.
+    """
     outlet, meter = attempt.outlet, attempt.meter
-    headers = STREAM_HEADERS + attempt.headers(reply, cost=None)
-    outlet.open(Answer(200, headers, None))
+    head = Answer(200, STREAM_HEADERS + attempt.explain(with_cost=False), None)
     splitter = EventSplitter()
-    async with attempt.drains.bound(outlet):
-        while (chunk := await reply.read_chunk()) is not None:
-            attempt.first_byte_at = attempt.first_byte_at or datetime.now(UTC)
-            kept = [relayed_event(event, attempt) for event in splitter.feed(chunk)]
-            if passed := b"".join(kept):
-                await outlet.put(passed)
-        if rest := splitter.rest():
-            await outlet.put(relayed_event(rest, attempt))
+    with opened_in_silence(outlet, head):
+        async with attempt.drains.bound(outlet):
+            while (chunk := await next_chunk(attempt, reply)) is not None:
+                await relay_events(splitter.feed(chunk), attempt, head)
+            await relay_events(splitter.end(), attempt, head)
     if not meter.is_whole:
         raise Broken("the stream ended early")
+
+
+@contextmanager
+def opened_in_silence(outlet: Outlet, head: Answer) -> Iterator[None]:
+    seconds = settings.STREAM_HEARTBEAT_SECONDS
+    loop = asyncio.get_running_loop()
+    opening = loop.call_later(seconds, outlet.open, head, KEEP_ALIVE) if seconds else None
+    try:
+        yield
+    finally:
+        if opening is not None:
+            opening.cancel()
+
+
+async def next_chunk(attempt: Attempt, reply: Reply) -> bytes | None:
+    """After [DONE] what comes late is still welcome, but nothing is wrong if nothing comes."""
+    if not attempt.meter.is_done:
+        chunk = await reply.read_chunk()
+        attempt.first_byte_at = attempt.first_byte_at or datetime.now(UTC)
+        return chunk
+    try:
+        async with asyncio.timeout(LATE_SECONDS):
+            return await reply.read_chunk()
+    except (TimeoutError, Broken):
+        return None
+
+
+async def relay_events(events: Sequence[bytes], attempt: Attempt, head: Answer) -> None:
+    """Raises Silent when a stream that lives on comments has said nothing for too long."""
+    meter, outlet = attempt.meter, attempt.outlet
+    kept = []
+    for event in events:
+        kept.append(relayed_event(event, attempt))
+        if meter.error is not None:
+            break
+    if passed := b"".join(kept):
+        outlet.open(head)
+        await outlet.put(passed, is_last=meter.is_done)
+    if meter.error is not None:
+        raise failure_within(meter.error, secret=attempt.plan.route.card.secret)
+    if meter.silent_seconds() > attempt.plan.route.timeouts.between_chunks_seconds:
+        raise Silent("nothing but comments")
 
 
 def relayed_event(event: bytes, attempt: Attempt) -> bytes:
     """The event as the client gets it; empty if it is hidden."""
     usage_chunk = attempt.meter.watch(event)
     if usage_chunk is None:
-        return event
+        return b"" if attempt.meter.error is not None else event
     if not attempt.plan.call.wants_usage:
         return b""
-    if not settings.STREAM_COST:
+    if not settings.STREAM_COST or not isinstance(usage_chunk["usage"], dict):
         return event
     return usage_event(usage_chunk, attempt.cost)

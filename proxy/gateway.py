@@ -7,23 +7,22 @@ Each view is an ordinary DRF APIView whose handlers are coroutines (proxy/views.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 from django.core.handlers.asgi import ASGIRequest
 from rest_framework.request import Request
 
-from proxy.answers import encode_headers, error_event, failure_headers, id_headers
+from proxy.answers import KEEP_ALIVE, Answer, error_event, failure_answer, id_headers
 from proxy.authentication import authenticate
 from proxy.errors import Failure, answer_for
-from proxy.relay import Answer, Outlet
-from proxy.wire import is_json, write_json
+from proxy.relay import SLOW_READER_SECONDS, Outlet
+from proxy.wire import is_json
 from proxy.worker import Worker
 
 BODY_BYTES_MAX = 20 * 1024 * 1024
 BODY_SECONDS_MAX = 30.0
 HEADER_BYTES_MAX = 32 * 1024
 CLOSE = {"Connection": "close"}
-KEEP_ALIVE = b": keep-alive\n\n"
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -45,27 +44,19 @@ async def serve(
     model = None
     try:
         if worker.is_closing:
-            text = "The gateway is shutting down."
-            raise Failure(503, "shutting_down", text, headers={"Retry-After": "1"})
+            raise shutting_down()
         headers = read_headers(scope)
         caller = await authenticate(headers, worker.directory)
         check_body_headers(headers, scope["method"])
         raw = await read_body(headers, receive)
-        request = Request(
-            ASGIRequest(scope, BytesIO(raw)),
-            parsers=view.parsers,
-            authenticators=view.authenticators,
-            parser_context={"encoding": "utf-8"},
-        )
-        request.user = caller
-        request.auth = caller
+        request = make_request(scope, raw, view)
+        request.user = request.auth = cast(Any, caller)
         model = view.model_in(request)
         answer, outlet = await view.respond(
             request, raw, headers, call_id, worker, path, lambda: has_left(receive)
         )
     except Exception as error:  # noqa: BLE001 - the catch-all of a call: whatever it was is told
-        failure = answer_for(error, model=model)
-        answer = failure_answer(failure, call_id)
+        answer = failure_answer(answer_for(error, model=model), id_headers(call_id))
     if answer.body is None:
         assert outlet is not None
         await send_stream(answer, outlet, receive, send, heartbeat=view.heartbeat_seconds)
@@ -74,6 +65,18 @@ async def serve(
 
 
 # -- coming in -----------------------------------------------------------------------------------
+
+
+def make_request(scope: Scope, raw: bytes, view: Any) -> Request:
+    """DRF's request; it reads a body only if its length was said, which it need not be."""
+    django_request = ASGIRequest(scope, BytesIO(raw))
+    django_request.META["CONTENT_LENGTH"] = str(len(raw))
+    return Request(
+        django_request,
+        parsers=view.parsers,
+        authenticators=view.authenticators,
+        parser_context={"encoding": "utf-8"},
+    )
 
 
 def read_headers(scope: Scope) -> dict[str, str]:
@@ -110,16 +113,16 @@ async def read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
     declared = headers.get("content-length", "")
     if declared.isdigit() and int(declared) > BODY_BYTES_MAX:
         raise too_large()
-    message = await receive_in_time(receive)
+    deadline = asyncio.get_running_loop().time() + BODY_SECONDS_MAX
+    message = await receive_in_time(receive, deadline)
     raw: bytes = message.get("body", b"")
     if not message.get("more_body"):
         return raw
-    return await read_rest(raw, receive)
+    return await read_rest(raw, receive, deadline)
 
 
-async def read_rest(first: bytes, receive: Receive) -> bytes:
+async def read_rest(first: bytes, receive: Receive, deadline: float) -> bytes:
     chunks, size = [first], len(first)
-    deadline = asyncio.get_running_loop().time() + BODY_SECONDS_MAX
     while True:
         message = await receive_in_time(receive, deadline)
         chunk = message.get("body", b"")
@@ -131,11 +134,7 @@ async def read_rest(first: bytes, receive: Receive) -> bytes:
             return b"".join(chunks)
 
 
-async def receive_in_time(
-    receive: Receive, deadline: float | None = None
-) -> MutableMapping[str, Any]:
-    if deadline is None:
-        deadline = asyncio.get_running_loop().time() + BODY_SECONDS_MAX
+async def receive_in_time(receive: Receive, deadline: float) -> MutableMapping[str, Any]:
     try:
         async with asyncio.timeout_at(deadline):
             message = await receive()
@@ -158,18 +157,16 @@ def has_left(receive: Receive) -> bool:
         next(step)
     except StopIteration as stop:
         return bool(stop.value["type"] == "http.disconnect")
-    step.close()  # type: ignore[attr-defined]
+    step.close()
     return False
 
 
 # -- going out -----------------------------------------------------------------------------------
 
 
-def failure_answer(failure: Failure, call_id: object) -> Answer:
-    source = "upstream" if failure.type.startswith("upstream") or failure.code else "gateway"
-    headers = [(b"content-type", b"application/json"), *id_headers(call_id)]
-    headers += encode_headers(failure_headers(failure, source))
-    return Answer(failure.status, headers, write_json(failure.body()))
+def shutting_down() -> Failure:
+    text = "The gateway is shutting down."
+    return Failure(503, "shutting_down", text, headers={"Retry-After": "1"})
 
 
 async def send_plain(answer: Answer, send: Send, *, head_only: bool = False) -> None:
@@ -188,21 +185,33 @@ async def send_plain(answer: Answer, send: Send, *, head_only: bool = False) -> 
 async def send_stream(
     answer: Answer, outlet: Outlet, receive: Receive, send: Send, *, heartbeat: float
 ) -> None:
-    """Chunks as they come. A task of its own hears the client leave, so that the drain begins."""
+    """Chunks as they come. A task of its own hears the client leave, so that the drain begins.
+
+    A stream that was cut short is not ended as if it were whole: the server drops the connection.
+    """
     watch = asyncio.create_task(wait_until_left(receive, outlet), name="client")
+    last: Failure | None = shutting_down()  # unless the stream ends before we do
     try:
         await send(
             {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
         )
         async for chunk in outlet.chunks(silence_seconds=heartbeat):
-            body = KEEP_ALIVE if chunk is None else chunk
-            await send({"type": "http.response.body", "body": body, "more_body": True})
-        if outlet.failure is not None:
-            event = error_event(outlet.failure)
-            await send({"type": "http.response.body", "body": event, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+            await send_chunk(KEEP_ALIVE if chunk is None else chunk, outlet, send)
+        last = outlet.failure
     finally:
         watch.cancel()
+        if not outlet.has_left:
+            if last is not None:
+                await send_chunk(error_event(last), outlet, send)
+            await send({"type": "http.response.body", "body": b""})
+        outlet.leave()
+
+
+async def send_chunk(chunk: bytes, outlet: Outlet, send: Send) -> None:
+    try:
+        async with asyncio.timeout(SLOW_READER_SECONDS):
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except TimeoutError:
         outlet.leave()
 
 

@@ -7,23 +7,22 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
+from proxy.answers import Answer
 from proxy.call import Call
-from proxy.errors import Failure
+from proxy.explaining import plan_headers
 from proxy.forwarding import Attempt, forward
 from proxy.metering import Meter
 from proxy.plan import Plan
-from proxy.relay import Answer, Outlet
+from proxy.relay import CLIENT_CLOSED, Outlet
 from proxy.routing import choose_route
 from proxy.sizing import size_of
 from proxy.tagging import collect_tags
 from spend.billing import Record, bill_for
 from spend.estimate import estimate_cost
-from spend.ledger import Hold, Ledger
+from spend.ledger import Ledger
 
 if TYPE_CHECKING:
     from proxy.worker import Worker
-
-CLIENT_CLOSED = 499
 
 
 async def answer_call(
@@ -31,7 +30,7 @@ async def answer_call(
 ) -> tuple[Answer, Outlet]:
     """The answer's head, and the outlet whose chunks follow it. Raises Failure or Refused."""
     plan = await plan_call(call, worker)
-    outlet = Outlet(has_left)  # all that the client ever touches
+    outlet = Outlet(has_left, lambda: plan_headers(plan))  # all that the client ever touches
     worker.tasks.start(carry_out(plan, outlet, worker), name="journey")
     return await outlet.answer(), outlet
 
@@ -52,35 +51,34 @@ async def plan_call(call: Call, worker: "Worker") -> Plan:
 
 async def carry_out(plan: Plan, outlet: Outlet, worker: "Worker") -> None:
     """Reserve, forward, relay, settle. Every way out, cancellation too, closes the hold once."""
-    async with outlet:  # the client hears of any error
-        hold = await worker.ledger.reserve(
-            plan.call.id,
-            plan.intent,
-            plan.tags.draws,
-            plan.estimate,
-            seconds=plan.route.hold_seconds,
-        )
-        meter = Meter(plan.call, plan.route)
-        attempt = Attempt(plan, hold, meter, outlet, worker.drains)
-        try:
+    attempt = None
+    try:
+        async with outlet:  # the client hears of any error
+            hold = await worker.ledger.reserve(
+                plan.call.id,
+                plan.intent,
+                plan.tags.draws,
+                plan.estimate,
+                seconds=plan.route.hold_seconds,
+            )
+            attempt = Attempt(plan, hold, Meter(plan.call, plan.route), outlet, worker.drains)
+            outlet.explain = attempt.explain
             if not outlet.client_has_left():  # held, but not sent: nobody waits for it
                 await forward(attempt, worker.transport)
-        except Failure as failure:
-            outlet.fail(failure)
-        finally:
+    finally:
+        if attempt is not None:
             close_hold(attempt, worker.ledger)
 
 
 def close_hold(attempt: Attempt, ledger: Ledger) -> None:
     """Hand the hold back with its bill. Nothing is awaited, so nothing can come in between."""
     bill = bill_for([attempt.meter.ending], estimate=attempt.hold.held)
-    ledger.settle(attempt.hold, bill, record_of(attempt, attempt.hold))
+    ledger.settle(attempt.hold, bill, record_of(attempt))
 
 
-def record_of(attempt: Attempt, hold: Hold) -> Record:
+def record_of(attempt: Attempt) -> Record:
     outlet, meter = attempt.outlet, attempt.meter
-    has_left = outlet.client_has_left()
-    failure = outlet.failure
+    failure, has_left = outlet.failure, outlet.hung_up
     status = failure.status if failure else 200
     milliseconds = int((perf_counter() - attempt.started) * 1000) if attempt.started else 0
     return Record(

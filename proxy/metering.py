@@ -1,6 +1,7 @@
 """The meter: watches an attempt and knows at any moment how it would end."""
 
 from collections.abc import Mapping
+from time import monotonic
 from typing import Any
 
 import orjson
@@ -8,8 +9,9 @@ import orjson
 from proxy.call import Call
 from proxy.routing import Route
 from proxy.streaming import payload_of
+from proxy.upstreams.failures import is_error_body
 from spend.billing import Counted, Ending, Metered, Unbilled, Unknown
-from spend.usage import Usage
+from spend.usage import COUNT_MAX, Usage
 
 DONE_BYTES_MAX = 24
 BYTES_PER_TOKEN = 4  # of English text, in the tokenizers in use
@@ -25,11 +27,16 @@ class Meter:
         self._sent = False
         self._unbilled = False
         self._usage: Usage | None = None
+        self._told_input = self._told_output = 0
         self._service_tier: str | None = None
         self._whole = False
+        self._finished_choices = 0
         self._events = 0
+        self._heard_at = monotonic()
         self._envelope_bytes = 1 << 30
         self._content_bytes = 0
+        self.is_done = False
+        self.error: object = None
         self.upstream_model: str | None = None
         self.upstream_request_id: str | None = None
 
@@ -57,61 +64,101 @@ class Meter:
     def watch(self, event: bytes) -> Mapping[str, Any] | None:
         """One event of a stream; its parsed body if it is the usage chunk, which has no choices.
 
-        Most events pass unparsed: the first is read for its names, and those that hold a usage.
+        Most events pass unparsed: the first is read for its names, and those that hold a usage or
+        an error. Comments are no events.
         """
-        if len(event) < DONE_BYTES_MAX and b"[DONE]" in event:
-            self._whole = True
+        if not event.startswith(b"data:") and not payload_of(event):
             return None
-        self._events += 1
-        if b'"usage"' not in event and self.upstream_request_id is not None:
+        self._heard_at = monotonic()
+        if len(event) < DONE_BYTES_MAX and b"[DONE]" in event:
+            self.is_done = self._whole = True
+            return None
+        if (
+            b'"usage"' not in event
+            and b'"error"' not in event
+            and self.upstream_request_id is not None
+        ):
             self._count(event)
             return None
         try:
             body = orjson.loads(payload_of(event))
         except orjson.JSONDecodeError:
+            self._count(event)
             return None
-        if not isinstance(body, dict):
-            return None
-        self._read_names(body)
-        self._count(event)
-        if body.get("usage") is None:
-            return None
-        self._read_usage(body)
-        return body if body.get("choices") == [] else None
+        return self._read_event(event, body) if isinstance(body, dict) else None
 
     # -- what is known ---------------------------------------------------------------------------
 
     @property
     def is_whole(self) -> bool:
-        return self._whole or self._usage is not None
+        return self._whole
+
+    def silent_seconds(self) -> float:
+        """Since the last event."""
+        return monotonic() - self._heard_at
 
     @property
     def ending(self) -> Ending:
         tariff = self._route.tariff
-        if self._usage is not None:
+        if self._usage is not None and (self._whole or self._unbilled):
             return Metered(self._usage, tariff, self._service_tier)
         if not self._sent or self._unbilled:
             return Unbilled()
         if self._whole:
             return Counted(self._counted(), tariff)
-        return Unknown(self._counted() if self._content_bytes else None, tariff)
+        return Unknown(self._delivered(), tariff)
+
+    def _delivered(self) -> Usage | None:
+        """Of a stream that was cut: what it last told of itself, if that is not too little."""
+        counted = self._counted() if self._content_bytes else None
+        told = self._usage
+        if told is None or (counted is not None and counted.output > told.output_total):
+            return counted
+        return told
 
     def _counted(self) -> Usage:
-        """Our own count: input by its bytes, output by what was delivered, rounded up."""
+        """Our own count, input by its bytes, output by what was delivered, rounded up; or what the
+        upstream told of a side, if that is more."""
         tokens = -(-self._content_bytes // BYTES_PER_TOKEN)
         return Usage(
-            input=max(1, len(self._call.raw) // BYTES_PER_TOKEN),
-            output=max(tokens, self._events - 1, 0),
+            input=max(1, len(self._call.raw) // BYTES_PER_TOKEN, self._told_input),
+            output=max(tokens, self._events - 1, self._told_output),
         )
 
     # -- reading ---------------------------------------------------------------------------------
+
+    def _read_event(self, event: bytes, body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        if is_error_body(body):
+            self.error = body["error"]
+            self._unbilled = self._events == 0  # no output was begun
+            self._read_usage(body)
+            return None
+        self._read_names(body)
+        has_choices = body.get("choices") != []
+        if has_choices:
+            self._count(event)
+        if body.get("usage") is None:
+            return None
+        self._read_usage(body)
+        if has_choices:
+            return None
+        self._whole = True
+        return body
 
     def _read_usage(self, body: Mapping[str, Any]) -> None:
         usage = self._route.dialect.usage_in(body)
         if usage is not None:
             self._usage = usage  # the last complete one wins
+        else:
+            self._read_sides(body.get("usage"))
         tier = body.get("service_tier")
         self._service_tier = tier if isinstance(tier, str) else self._service_tier
+
+    def _read_sides(self, usage: object) -> None:
+        """A usage that cannot be used may still tell of more than we count."""
+        if isinstance(usage, Mapping):
+            self._told_input = max(self._told_input, told_tokens(usage, "prompt_tokens"))
+            self._told_output = max(self._told_output, told_tokens(usage, "completion_tokens"))
 
     def _read_names(self, body: Mapping[str, Any]) -> None:
         for name, field in (("upstream_request_id", "id"), ("upstream_model", "model")):
@@ -123,10 +170,17 @@ class Meter:
 
     def _count(self, event: bytes) -> None:
         """What an event holds beyond the shortest one of its stream is content."""
-        if any(mark in event for mark in FINISHED):
-            self._whole = True
+        self._events += 1
+        if b"finish_reason" in event:
+            self._finished_choices += sum(event.count(mark) for mark in FINISHED)
+            self._whole = self._whole or self._finished_choices >= self._call.choices
         self._envelope_bytes = min(self._envelope_bytes, len(event))
         self._content_bytes += max(1, len(event) - self._envelope_bytes)
+
+
+def told_tokens(usage: Mapping[str, Any], name: str) -> int:
+    count = usage.get(name)
+    return count if type(count) is int and 0 <= count <= COUNT_MAX else 0
 
 
 def _content_bytes(body: Mapping[str, Any]) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 
+from proxy.header_text import in_header_time, payer_in_header
 from spend.errors import BudgetExceeded
 from spend.money import dollars_text, to_dollars
 
@@ -52,8 +53,23 @@ def budget_fields(refusal: BudgetExceeded) -> dict[str, Any]:
 
 def headers_of(refusal: BudgetExceeded) -> dict[str, str]:
     headers = {"x-should-retry": "false"}
+    if settings.BUDGET_DETAILS != "hidden":
+        headers |= budget_headers(refusal)
     if settings.BUDGET_EXCEEDED_STATUS == 429 and refusal.resets_at is not None:
         seconds = int((refusal.resets_at - datetime.now(UTC)).total_seconds()) + 1
         if seconds <= RESET_SECONDS_MAX:
             headers["Retry-After"] = str(max(1, seconds))
+    return headers
+
+
+def budget_headers(refusal: BudgetExceeded) -> dict[str, str]:
+    """The budget that refused, under the names that an admitted call's tightest budget has."""
+    headers = {
+        "x-tollgate-budget-tag": payer_in_header(refusal.payer),
+        "x-tollgate-budget-limit": dollars_text(refusal.limit),
+        "x-tollgate-budget-spent": dollars_text(refusal.spent),
+        "x-tollgate-budget-remaining": dollars_text(refusal.remaining),
+    }
+    if refusal.resets_at is not None:
+        headers["x-tollgate-budget-reset"] = in_header_time(refusal.resets_at)
     return headers

@@ -7,32 +7,32 @@ client leaves, or reads too slowly, what is put in goes nowhere and the journey 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from proxy.answers import Answer, Headers, failure_answer
 from proxy.errors import Failure, answer_for
 
 CHUNKS_MAX = 64
+CLIENT_CLOSED = 499
 SLOW_READER_SECONDS = 60.0  # a client that takes nothing for so long has left
-
-Headers = list[tuple[bytes, bytes]]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the client is sent. `body` is None where chunks follow."""
-
-    status: int
-    headers: Headers
-    body: bytes | None
 
 
 class Outlet:
-    """Made for one call. `has_left()` asks the server whether the client is still connected."""
+    """Made for one call. `has_left()` asks the server whether the client is still connected.
 
-    def __init__(self, has_left: Callable[[], bool], *, chunks_max: int = CHUNKS_MAX) -> None:
+    `explain()` is what the headers of an answer say of the call, as far as it has come.
+    """
+
+    def __init__(
+        self,
+        has_left: Callable[[], bool],
+        explain: Callable[[], Headers] = list,
+        *,
+        chunks_max: int = CHUNKS_MAX,
+    ) -> None:
         self._has_left = has_left
+        self.explain = explain
         self._chunks_max = chunks_max
         self._chunks: deque[bytes] = deque()
         self._answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -40,6 +40,9 @@ class Outlet:
         self._emptied: asyncio.Future[None] | None = None
         self._finished = False
         self._left = False
+        self._last: bytes | None = None
+        self._served = False
+        self.hung_up = False
         self.failure: Failure | None = None
         self.on_leaving: Callable[[], None] = lambda: None
 
@@ -64,21 +67,35 @@ class Outlet:
         self.finish()
         return True
 
-    def open(self, answer: Answer) -> None:
-        if not self._answer.done():
-            self._answer.set_result(answer)
+    def open(self, answer: Answer, first: bytes = b"") -> None:
+        """The head, the first time; and the first of the chunks that follow it.
+
+        A plain answer is all that the client waits for: if it is still there, it is served.
+        """
+        if self._answer.done():
+            return
+        if answer.body is not None:
+            self._served = not self.client_has_left()
+        elif first:
+            self._chunks.append(first)
+        self._answer.set_result(answer)
 
     def fail(self, failure: Failure) -> None:
         """Before the head this is the answer; after it an event that ends the stream."""
         self.failure = self.failure or failure
         if not self._answer.done():
-            self._answer.set_exception(failure)
+            self.open(failure_answer(failure, self.explain()))
         self.finish()
 
-    async def put(self, chunk: bytes) -> None:
-        """Hand a chunk on; waits while the client is behind, and for nothing once it has left."""
+    async def put(self, chunk: bytes, *, is_last: bool = False) -> None:
+        """Hand a chunk on; waits while the client is behind, and for nothing once it has left.
+
+        With the last one the client has all that it waits for, and may leave when it likes.
+        """
         if self._left:
             return
+        if is_last:
+            self._last = chunk
         self._chunks.append(chunk)
         _wake(self._filled)
         if len(self._chunks) >= self._chunks_max:
@@ -90,18 +107,26 @@ class Outlet:
                 self.leave()
 
     def finish(self) -> None:
+        """Nothing follows. Who waits for an answer that nobody made is not there any more."""
         self._finished = True
         _wake(self._filled)
+        if not self._answer.done():
+            self._answer.set_result(Answer(CLIENT_CLOSED, self.explain(), b""))
 
     def client_has_left(self) -> bool:
-        if not self._left and self._has_left():
+        """Once it was served it is not asked: its connection may serve other calls already."""
+        if not (self._left or self._served) and self._has_left():
             self.leave()
         return self._left
 
     # -- the client's side -----------------------------------------------------------------------
 
+    @property
+    def has_left(self) -> bool:
+        return self._left
+
     async def answer(self) -> Answer:
-        """The head, once it is known. Raises Failure."""
+        """The head, once it is known; or the failure, if there was one before it."""
         return await self._answer
 
     async def chunks(self, *, silence_seconds: float) -> AsyncIterator[bytes | None]:
@@ -112,6 +137,8 @@ class Outlet:
                 if self._emptied is not None and not self._chunks:
                     _wake(self._emptied)
                 yield chunk
+                if chunk is self._last:
+                    self._served = True
             elif self._finished or self._left:
                 return
             elif not await self._wait_filled(silence_seconds):
@@ -122,6 +149,7 @@ class Outlet:
         if self._left:
             return
         self._left = True
+        self.hung_up = not self._served
         self._chunks.clear()
         _wake(self._emptied)
         _wake(self._filled)

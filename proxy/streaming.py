@@ -3,7 +3,10 @@
 import re
 from collections.abc import Sequence
 
+import orjson
+
 EVENT_BYTES_MAX = 1024 * 1024
+DONE = b"[DONE]"
 
 _END = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
 _LINE = re.compile(rb"\r\n|\n|\r")
@@ -31,9 +34,10 @@ class EventSplitter:
             raise EventTooLong
         return events
 
-    def rest(self) -> bytes:
-        """What came after the last complete event."""
-        return self._rest
+    def end(self) -> Sequence[bytes]:
+        """The last event, if only its blank line is missing; what was cut short is dropped."""
+        event = self._rest.strip(b"\r\n") + b"\n\n"
+        return [event] if is_whole(event) else []
 
     def _split_any(self, data: bytes) -> list[bytes]:
         events = []
@@ -46,6 +50,14 @@ class EventSplitter:
             start = end.end()
         self._rest = data[start:]
         return events
+
+
+def is_whole(event: bytes) -> bool:
+    payload = payload_of(event)
+    try:
+        return payload == DONE or orjson.loads(payload) is not None
+    except orjson.JSONDecodeError:
+        return False
 
 
 def payload_of(event: bytes) -> bytes:

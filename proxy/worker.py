@@ -3,9 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error as DatabaseFailure
 
 from proxy.directory import Directory
 from proxy.drains import Drains
@@ -20,8 +22,11 @@ from spend.presence import Presence
 from spend.rollover import roll_over
 from spend.sweep import expire_reservations, look_for_lockless_workers
 
+Found = TypeVar("Found")
+
 SWEEP_SECONDS = 10.0
-DRAIN_SECONDS_MAX = 30.0
+# Clients have had their half minute when the server ends us (config/web.py); this is for settling.
+DRAIN_SECONDS_MAX = 5.0
 FLUSH_SECONDS_MAX = 10.0
 OPEN_SECONDS = 0.5
 
@@ -115,13 +120,12 @@ class Worker:
             await asyncio.sleep(SWEEP_SECONDS)
             try:
                 lockless = set(await self._ask(look_for_lockless_workers))
-                dead = sorted(suspects & lockless)
-                await self._ask(lambda dead=dead: expire_reservations(dead))  # type: ignore[misc]
+                await self._ask(partial(expire_reservations, sorted(suspects & lockless)))
                 suspects = lockless
-            except (BudgetUnavailable, DatabaseError):
+            except (BudgetUnavailable, DatabaseFailure):
                 suspects = set()
 
-    def _ask(self, verb: Callable[[], object]) -> Awaitable[object]:
+    def _ask(self, verb: Callable[[], Found]) -> Awaitable[Found]:
         return self.directory.ask("sweep", id(verb), verb)
 
     def _forget(self, table: str, row_id: str) -> None:

@@ -78,7 +78,8 @@ class Transport(Protocol):
 class Dialect(Protocol):
     """The code that speaks a provider's form."""
 
-    endpoints: Sequence[str]
+    @property
+    def endpoints(self) -> Sequence[str]: ...
 
     def build(self, request: "Request") -> Outbound: ...
 

@@ -112,6 +112,10 @@ class OpenCall:
         self.task.result(seconds_max)
         return Received(self)
 
+    def answer_or_nothing(self) -> None:
+        """For a client that is gone: until the gateway is through with it."""
+        self.task.result(ANSWER_SECONDS_MAX)
+
     def hang_up(self) -> None:
         async def leave() -> None:
             self.has_hung_up = True
