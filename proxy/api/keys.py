@@ -214,7 +214,7 @@ def listed_keys(asked: dict[str, Any]) -> QuerySet[APIKey]:
     if digest := asked.get("key_hash"):
         keys = keys.filter(digest=digest)
     if text := asked.get("search"):
-        keys = keys.filter(Q(alias__icontains=text) | Q(ending=text[-4:]))
+        keys = keys.filter(Q(alias__icontains=text) | Q(ending=text.removeprefix("sk-...")))
     expired = Q(expires_at__isnull=False, expires_at__lte=now())
     match asked.get("status"):
         case "blocked":
