@@ -21,6 +21,7 @@ CALL_TYPES = {
     "moderations": "amoderation",
     "rerank": "arerank",
 }
+ERROR_AMOUNTS = ("spent", "reserved", "limit", "requested")
 ALWAYS_TOLD = {"input": 0, "cached_input": 0, "output": 0, "reasoning": 0}
 
 
@@ -71,9 +72,19 @@ def _log_object(row: SpendLog, tariffs: Mapping[UUID, Tariff]) -> dict[str, Any]
         "cache_hit": "False",
         "attempts": _attempts(row),
         "flags": row.flags,
-        "error": row.error,
+        "error": _error(row),
         "corrects": row.corrects,
         "metadata": row.metadata or {},
+    }
+
+
+def _error(row: SpendLog) -> dict[str, Any] | None:
+    """The amounts of a refusal are kept in nano-dollars, and told in dollars like all money."""
+    if row.error is None:
+        return None
+    return {
+        name: to_dollars(value) if name in ERROR_AMOUNTS and isinstance(value, int) else value
+        for name, value in row.error.items()
     }
 
 

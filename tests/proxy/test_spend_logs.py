@@ -149,13 +149,14 @@ def test_it_names_what_usage_does_not_explain(management, usage, source, status,
 
 
 def test_it_tells_ours_where_there_is_no_upstreams_id(management):
-    call_id = make_past_call(status="refused", record={"error": {"type": "budget_exceeded"}})
+    error = {"type": "budget_exceeded", "payer": "tag:engineering", "spent": 505_500_000_000}
+    call_id = make_past_call(status="refused", record={"error": error})
 
     (row,) = management.get("/spend/logs").json()
 
     assert row["request_id"] == str(call_id)
     assert (row["status"], row["spend"], row["cost_breakdown"]) == ("refused", 0.0, {})
-    assert row["error"] == {"type": "budget_exceeded"}
+    assert row["error"] == {**error, "spent": 505.5}
 
 
 def test_it_keeps_rows_with_equal_upstream_ids_apart(management):
