@@ -9,11 +9,14 @@ import orjson
 
 from proxy.errors import bad_request
 from proxy.key_cards import KeyCard
+from proxy.wire import parse_object
 
 DEPTH_MAX = 64
 MODEL_CHARACTERS_MAX = 255
 LABEL_CHARACTERS_MAX = 256
 METADATA_BYTES_MAX = 4096
+DIGITS = bytes(character in b"0123456789" for character in range(256))
+LONG_NUMBER = b"\1" * 20  # so many digits in a row may be a number beyond 64 bits
 OUTPUT_TOKENS_MAX = 10**9
 CHOICES_MAX = 1_000
 
@@ -85,7 +88,7 @@ def label(text: str) -> str:
 
 
 def parse_body(raw: bytes) -> Mapping[str, Any]:
-    """The body as an object. Raises Failure `invalid_json`."""
+    """The body as an object. Raises Failure `invalid_json`, or DRF's ParseError for the same."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -94,6 +97,8 @@ def parse_body(raw: bytes) -> Mapping[str, Any]:
         raise bad_request("invalid_json", "The body must be a JSON object.")
     if raw.count(b"[") + raw.count(b"{") > DEPTH_MAX and depth_of(body) > DEPTH_MAX:
         raise bad_request("invalid_json", f"The body is nested deeper than {DEPTH_MAX} levels.")
+    if LONG_NUMBER in raw.translate(DIGITS):  # which would be rounded without a word
+        parse_object(raw)
     return body
 
 
@@ -109,6 +114,8 @@ def read_call(
     model_in_path: str | None = None,
 ) -> Call:
     """Raises Failure `invalid_parameter` or `unsupported_parameter`, naming the member."""
+    if not raw:  # DRF parses nothing then
+        raise bad_request("invalid_json", "The body is empty; it must be a JSON object.")
     for name in REFUSED:
         if name in body:
             raise bad_request("unsupported_parameter", f"'{name}' cannot be set by a call.", name)

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 from django.db import Error as DatabaseFailure
-from django.db import close_old_connections, connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from proxy.catalogue import Catalogue, load_catalogue
@@ -206,8 +206,12 @@ class Directory:
 
 
 def _read_in_thread(load: Callable[[], object]) -> object:
+    """A connection that broke since it was last used is no reason to fail: a new one is tried."""
     close_old_connections()
     try:
+        return load()
+    except (OperationalError, InterfaceError):
+        connections["default"].close()
         return load()
     finally:
         close_old_connections()

@@ -1,8 +1,10 @@
-"""The gateway's paths: with and without /v1, and under /openai/v1; a trailing slash is accepted."""
+"""The gateway's paths: with and without /v1, and under /openai/v1; a trailing slash is accepted.
+
+Paths come percent-decoded from the server.
+"""
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote
 
 from proxy.views import ChatCompletions, GatewayView, Models
 
@@ -13,7 +15,7 @@ _EXACT: dict[str, GatewayView] = {
     "models": Models(),
 }
 _MODEL = Models()
-_DEPLOYMENT_PREFIXES = ("/openai/deployments/", "/engines/")
+_DEPLOYMENT_PREFIXES = ("/openai/deployments/", "/engines/", "/v1/engines/", "/openai/v1/engines/")
 
 
 def find_view(path: str) -> tuple[GatewayView, Mapping[str, str]] | None:
@@ -28,7 +30,7 @@ def find_view(path: str) -> tuple[GatewayView, Mapping[str, str]] | None:
             return _find_deployment(path[len(prefix) :].rstrip("/"))
     for prefix in PREFIXES:
         if path.startswith(f"{prefix}models/"):
-            return _MODEL, {"model": unquote(path[len(prefix) + 7 :].rstrip("/"))}
+            return _MODEL, {"model": path[len(prefix) + 7 :].rstrip("/")}
     return None
 
 
@@ -36,7 +38,7 @@ def _find_deployment(rest: str) -> tuple[GatewayView, Mapping[str, str]] | None:
     """`<model>/<path>`: the model's name may itself hold slashes."""
     for name, view in _EXACT.items():
         if name != "models" and rest.endswith(f"/{name}"):
-            return view, {"model": unquote(rest[: -len(name) - 1])}
+            return view, {"model": rest[: -len(name) - 1]}
     return None
 
 

@@ -10,15 +10,20 @@ from spend.estimate import Size, text_bound_bytes
 
 # Tools that the provider runs by itself, as often as it likes.
 OWN_TOOLS = frozenset({"function", "custom"})
-UNBOUNDED_MEMBERS = ("web_search_options", "prompt")
+TEXT_PARTS = frozenset({"text", "refusal"})
+UNBOUNDED_MEMBERS = (
+    "web_search_options", "search_parameters", "enable_search", "plugins",  # searches, billed apart
+    "prompt",  # a text that is stored at the provider's
+    "models",  # others that may answer instead, at their own price
+)  # fmt: skip
 
 
 def size_of(call: Call) -> Size:
     body = call.body
     messages, tools = body.get("messages"), body.get("tools")
     return Size(
-        # An escape is shorter than what some tokenizers make of its character: take the text.
-        text_bytes=text_bound_bytes(orjson.dumps(body) if b"\\u" in call.raw else call.raw),
+        # Of what we send, not of what we got: an escape or a number may be written shorter there.
+        text_bytes=text_bound_bytes(orjson.dumps(body)),
         messages=len(messages) if isinstance(messages, Sequence) else 0,
         tools=len(tools) if isinstance(tools, Sequence) else 0,
         output_tokens_asked=call.output_tokens_asked,
@@ -36,13 +41,25 @@ def unbounded_member(body: Mapping[str, Any]) -> str | None:
             return name
     if body.get("modalities") not in (None, ["text"]):
         return "modalities"
-    for n, tool in enumerate(body.get("tools") or ()):
+    return unbounded_tool(body.get("tools")) or unbounded_content(body.get("messages"))
+
+
+def unbounded_tool(tools: object) -> str | None:
+    for n, tool in enumerate(tools if isinstance(tools, list) else ()):
         if isinstance(tool, Mapping) and tool.get("type") not in OWN_TOOLS:
             return f"tools[{n}]"
-    messages = body.get("messages")
+    return None if isinstance(tools, list | None) else "tools"
+
+
+def unbounded_content(messages: object) -> str | None:
+    """Text alone is bounded, as a string or in parts."""
     for n, message in enumerate(messages if isinstance(messages, list) else ()):
         content = message.get("content") if isinstance(message, Mapping) else None
-        for part in content if isinstance(content, list) else ():
-            if isinstance(part, Mapping) and part.get("type") not in ("text", "refusal"):
-                return f"messages[{n}].content"
+        parts = content if isinstance(content, list) else ()
+        if not isinstance(content, str | list | None) or any(map(is_no_text, parts)):
+            return f"messages[{n}].content"
     return None
+
+
+def is_no_text(part: object) -> bool:
+    return not isinstance(part, Mapping) or part.get("type") not in TEXT_PARTS

@@ -16,6 +16,7 @@ from tags.cards import TagCard
 from tags.names import BadTag, clean_tag
 
 TAG_HEADERS = ("x-litellm-tags", "x-tollgate-tags")
+LISTED_MAX = 1_000  # repeats included; what is longer is not even looked at
 
 # A tag and the member that it came from, for the error that names it.
 Sourced = tuple[str, str]
@@ -97,6 +98,9 @@ def _listed(value: Any, place: str) -> list[Sourced]:
         return [(value, place)]
     if not isinstance(value, list):
         raise bad_request("invalid_tag", f"'{place}' must be a list of strings.", place)
+    if len(value) > LISTED_MAX:
+        text = f"'{place}' has {len(value)} items; a call has at most a few tags."
+        raise bad_request("too_many_tags", text, place)
     for n, item in enumerate(value):
         if not isinstance(item, str):
             spot = f"{place}[{n}]"

@@ -60,10 +60,11 @@ class GatewayView(APIView):
     ) -> Response:
         raise NotImplementedError
 
-    def check_method(self, request: Request, method: str) -> None:
-        if request.method != method:
-            text = f"Use {method} here."
-            raise Failure(405, "method_not_allowed", text, headers={"Allow": method})
+    def check_method(self, request: Request, *methods: str) -> None:
+        if request.method not in methods:
+            text = f"Use {methods[0]} here."
+            headers = {"Allow": ", ".join(methods)}
+            raise Failure(405, "method_not_allowed", text, headers=headers)
 
 
 @extend_schema(exclude=True)
@@ -74,7 +75,8 @@ class ChatCompletions(GatewayView):
         if request.method != "POST":
             return None
         body = request.data
-        return body.get("model") if isinstance(body, Mapping) else None
+        model = body.get("model") if isinstance(body, Mapping) else None
+        return model if isinstance(model, str) else None
 
     async def respond(
         self,
@@ -114,7 +116,7 @@ class Models(GatewayView):
         path: Mapping[str, str],
         has_left: Callable[[], bool],
     ) -> Response:
-        self.check_method(request, "GET")
+        self.check_method(request, "GET", "HEAD")
         key = caller_of(request)
         catalogue = await worker.directory.catalogue()
         wanted = path.get("model")

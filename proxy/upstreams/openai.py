@@ -14,6 +14,8 @@ REMOVED = frozenset(
      "disable_fallbacks"}
 )  # fmt: skip
 OUTPUT_CAPS = ("max_completion_tokens", "max_tokens")
+STRAY_CAPS = ("max_output_tokens",)  # another endpoint's spelling: read, and not sent here
+OPENAI = ("https://api.openai.com/v1", "https://eu.api.openai.com/v1")
 PAIRS_MAX = 16
 
 endpoints = ("chat/completions",)
@@ -25,7 +27,7 @@ def build(request: Request) -> Outbound:
     if metadata := forwarded_metadata(request.body):
         body["metadata"] = metadata
     if request.output_tokens_cap is not None:
-        cap_output(body, request.output_tokens_cap, request.terms)
+        cap_output(body, request, request.output_tokens_cap)
     if request.stream and request.terms.get("supports_stream_options", True):
         options = body.get("stream_options") or {}
         body["stream_options"] = {**options, "include_usage": True}
@@ -45,10 +47,17 @@ def usage_in(body: Mapping[str, Any]) -> Usage | None:
     return Usage.from_openai(body.get("usage"))
 
 
-def cap_output(body: dict[str, Any], cap: int, terms: Mapping[str, Any]) -> None:
-    """Exactly one limit goes upstream, with the value that the hold was computed from."""
+def cap_output(body: dict[str, Any], request: Request, cap: int) -> None:
+    """Exactly one limit goes upstream, with the value that the hold was computed from.
+
+    OpenAI's reasoning models know the newer spelling only, many others only the older one.
+    """
+    default_spelling = "max_completion_tokens" if request.address in OPENAI else "max_tokens"
+    terms = request.terms
+    for name in STRAY_CAPS:
+        body.pop(name, None)
     asked = [name for name in OUTPUT_CAPS if body.pop(name, None) is not None]
-    spelling = terms.get("output_cap_field") or (asked[0] if asked else "max_tokens")
+    spelling = terms.get("output_cap_field") or next(iter(asked), default_spelling)
     body[spelling] = cap
 
 

@@ -8,8 +8,11 @@ from collections.abc import Coroutine
 from typing import Any
 from urllib.parse import unquote
 
+from django.db import connection
+
 from proxy.upstreams.contract import Transport
 from proxy.worker import Worker
+from spend.presence import CHANNEL
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", UserWarning)  # no static files were collected for tests
@@ -72,7 +75,13 @@ class Received:
 class OpenCall:
     """A call in flight; its client may hang up, or take nothing for a while."""
 
-    def __init__(self, gateway: "Gateway", scope: dict[str, Any], chunks: list[bytes]) -> None:
+    def __init__(
+        self,
+        gateway: "Gateway",
+        scope: dict[str, Any],
+        chunks: list[bytes],
+        stalls_after: int | None,
+    ) -> None:
         self.gateway = gateway
         self.scope = scope
         self.chunks = chunks
@@ -82,6 +91,7 @@ class OpenCall:
         self.message = asyncio.Event()
         self.reading = asyncio.Event()
         self.reading.set()
+        self.stalls_after = stalls_after  # so many pieces of the body
         self.task = asyncio.run_coroutine_threadsafe(self._run(), gateway.thread.loop)
 
     async def _run(self) -> None:
@@ -89,7 +99,11 @@ class OpenCall:
 
     async def _receive(self) -> dict[str, Any]:
         """uvicorn's semantics: after the body it waits, and an answered call is disconnected."""
-        if self.chunks:
+        if self.chunks and self.stalls_after == 0:
+            await self.message.wait()
+        elif self.chunks:
+            if self.stalls_after:
+                self.stalls_after -= 1
             body = self.chunks.pop(0)
             return {"type": "http.request", "body": body, "more_body": bool(self.chunks)}
         if not (self.has_hung_up or self.is_answered):
@@ -141,11 +155,16 @@ class OpenCall:
 class Gateway:
     """An Application with a worker of its own, whose transport is given."""
 
+    hears = True  # before each call
+
     def __init__(self, thread: LoopThread, transport: Transport) -> None:
         self.thread = thread
         self.application = Application()
         self.worker: Worker = thread.run(self._open(transport))
         self.application.worker = self.worker
+        self._heard = threading.Event()
+        self._forget = self.worker.presence._on_change
+        self.worker.presence._on_change = self._hear_change
 
     @staticmethod
     async def _open(transport: Transport) -> Worker:
@@ -155,6 +174,20 @@ class Gateway:
 
     def close(self) -> None:
         self.thread.run(self.worker.close(), seconds_max=60)
+
+    def _hear_change(self, table: str, row_id: str) -> None:
+        if table == "probe":
+            self._heard.set()
+        else:
+            self._forget(table, row_id)
+
+    def hear(self) -> None:
+        """Until the gateway has heard of every row that was changed before: up to a second in life,
+        and not what a test should be about by chance."""
+        self._heard.clear()
+        with connection.cursor() as cursor:
+            cursor.execute("select pg_notify(%s, 'probe:')", [CHANNEL])
+        assert self._heard.wait(10), "the gateway hears nothing"
 
     # -- calling ---------------------------------------------------------------------------------
 
@@ -168,6 +201,7 @@ class Gateway:
         headers: dict[str, str] | list[tuple[str, str]] = (),
         address: str = "127.0.0.1",
         slices: int = 1,
+        stalls_after: int | None = None,
     ) -> OpenCall:
         """`body` is bytes, or is written as JSON; `key` an APIKey of the factories, or a text."""
         raw = (
@@ -180,6 +214,8 @@ class Gateway:
             named.append(("content-length", str(len(raw))))
         if raw and not any(name == "content-type" for name, _ in named):
             named.append(("content-type", "application/json"))
+        if self.hears and not self.worker.is_closing:
+            self.hear()
         path, _, query = path.partition("?")
         scope = {
             "type": "http",
@@ -197,7 +233,7 @@ class Gateway:
         }
         size = max(1, -(-len(raw) // slices))
         chunks = [raw[start : start + size] for start in range(0, len(raw), size)] or [b""]
-        return OpenCall(self, scope, chunks)
+        return OpenCall(self, scope, chunks, stalls_after)
 
     def call(self, method: str, path: str, **options: Any) -> Received:
         return self.start(method, path, **options).answer()
