@@ -3,6 +3,7 @@
     seal(row_id, secret) -> blob            under the newest of settings.VAULT_KEYS
     open_secret(row_id, blob) -> secret     under any of them
     upstream_secret(upstream) -> secret     from its row, or from the environment
+    reseal_secrets() -> how many            under the newest key, so that older ones can go
 
 The row's id is inside the plaintext, so a ciphertext that was moved to another row opens nothing.
 """
@@ -11,6 +12,7 @@ from uuid import UUID
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
+from django.db import transaction
 
 from proxy.models import Upstream
 
@@ -48,6 +50,17 @@ def upstream_secret(upstream: Upstream) -> str | None:
     if upstream.secret is None:
         return None
     return open_secret(upstream.id, upstream.secret)
+
+
+@transaction.atomic
+def reseal_secrets() -> int:
+    """Seal every secret anew, all or none. Raises VaultError if one of them cannot be opened."""
+    rows = Upstream.objects.filter(secret__isnull=False).order_by("id").select_for_update()
+    for upstream in rows:
+        assert upstream.secret is not None
+        upstream.secret = seal(upstream.id, open_secret(upstream.id, upstream.secret))
+        upstream.save(update_fields=["secret", "updated_at"])
+    return len(rows)
 
 
 def _fernet() -> MultiFernet:

@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 from cryptography.fernet import Fernet
+from django.core.management import CommandError, call_command
 
 from proxy.models import Upstream
 from proxy.vault import VaultError, open_secret, seal, upstream_secret
@@ -95,3 +96,31 @@ def test_it_opens_what_a_row_holds():
     upstream = Upstream(id=ROW, secret=memoryview(seal(ROW, "sk-provider")))
 
     assert upstream_secret(upstream) == "sk-provider"
+
+
+@pytest.mark.django_db
+def test_it_seals_all_secrets_anew_so_that_an_old_key_can_go(settings, vault_keys):
+    for name in ("a", "b"):
+        upstream = Upstream(name=name, provider="openai", address="https://host")
+        upstream.secret = seal(upstream.id, f"sk-{name}")
+        upstream.save()
+    newest = Fernet.generate_key().decode()
+    settings.VAULT_KEYS = [newest, *vault_keys]
+
+    call_command("reseal_secrets")
+
+    settings.VAULT_KEYS = [newest]
+    assert [upstream_secret(row) for row in Upstream.objects.all()] == ["sk-a", "sk-b"]
+
+
+@pytest.mark.django_db
+def test_it_changes_no_secret_when_one_cannot_be_opened(settings, vault_keys):
+    good = Upstream(name="good", provider="openai", address="https://host")
+    good.secret = seal(good.id, "sk-good")
+    good.save()
+    Upstream.objects.create(name="lost", provider="openai", address="https://x", secret=b"lost")
+
+    with pytest.raises(CommandError, match="Nothing was changed"):
+        call_command("reseal_secrets")
+
+    assert bytes(Upstream.objects.get(name="good").secret) == good.secret
