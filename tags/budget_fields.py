@@ -139,6 +139,8 @@ class OwnerFields(BudgetFields):
     def validate_budget_limits(self, value: Sequence[Mapping[str, Any]] | None) -> Any:
         seen: set[Any] = set()
         for n, terms in enumerate(value or ()):
+            if terms is None:  # DRF lets the items be null when the list may be
+                raise ValidationError({n: "must be an object"})
             duration = terms["duration"] and parse_duration(terms["duration"])
             if duration in seen:
                 text = "each further budget needs a duration of its own"

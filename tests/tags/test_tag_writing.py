@@ -201,6 +201,7 @@ def test_it_names_the_field_that_is_wrong(management, field, value, type_):
         ({"models": [""]}, "models[0]"),
         ({"models": ["x" * 256]}, "models[0]"),
         ({"budget_limits": [5]}, "budget_limits[0]"),
+        ({"budget_limits": [{}, None]}, "budget_limits[1]"),
         ({"budget_limits": [{"max_budget": 1}, {"max_budget": -1}]}, "budget_limits[1].max_budget"),
         ({"budget_limits": [{"budget_duration": "2y"}]}, "budget_limits[0].budget_duration"),
         ({"budget_limits": [{"max_budget": 1, "soft_budget": 2}]}, "budget_limits[0].soft_budget"),
