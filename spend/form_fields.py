@@ -1,23 +1,29 @@
 """Form fields: what people type into forms <-> the values that are kept."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import orjson
 from django import forms
 from django.core.exceptions import ValidationError
+from django.forms.fields import InvalidJSONInput
 
 from spend.money import BadAmount, dollars_text, parse_dollars_text
 
 LINES_MAX = 1_000
+DEPTH_MAX = 32
+
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class DollarsField(forms.CharField):
     """US dollars as text; nano-dollars inside, None when it is left empty."""
 
     def __init__(self, **kwargs: Any) -> None:
-        widget = forms.TextInput(attrs={"inputmode": "decimal", "class": "dollars"})
-        super().__init__(**{"required": False, "widget": widget, "max_length": 40, **kwargs})
+        widget = forms.TextInput(attrs={"inputmode": "decimal", "maxlength": 40})
+        super().__init__(**{"required": False, "widget": widget, **kwargs})
 
     def to_python(self, value: Any) -> Any:
         text = super().to_python(value)
@@ -99,6 +105,30 @@ class PercentsField(forms.CharField):
             return True
 
 
+class ObjectField(forms.JSONField):
+    """A JSON object that the database can keep; None when it is left empty."""
+
+    widget = forms.Textarea(attrs={"rows": 4, "class": "json"})
+
+    def to_python(self, value: Any) -> Any:
+        if value in self.empty_values:
+            return None
+        try:
+            found = orjson.loads(value)  # no NaN, no half characters, and no depth that crashes
+        except orjson.JSONDecodeError:
+            raise ValidationError("Enter valid JSON.", code="invalid") from None
+        if not isinstance(found, dict):
+            raise ValidationError("Enter a JSON object.", code="invalid")
+        if _depth_exceeds(found, DEPTH_MAX) or _NUL.search(orjson.dumps(found)):
+            text = f"At most {DEPTH_MAX} levels, and without the character U+0000."
+            raise ValidationError(text, code="invalid")
+        return found
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """What was typed comes back as it was typed."""
+        return initial if data is None else InvalidJSONInput(data)
+
+
 class WallClockField(forms.Field):
     """What a clock on a wall shows: a time without a zone, for whoever knows which is meant."""
 
@@ -125,3 +155,18 @@ class WallClockField(forms.Field):
             return bool(self.to_python(data) != initial)
         except ValidationError:
             return True
+
+
+def _depth_exceeds(value: Any, most: int) -> bool:
+    """Level by level: a value that is too deep for this would be too deep for a recursion."""
+    level = [value]
+    for _ in range(most):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, dict | list)
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not level:
+            return False
+    return True
