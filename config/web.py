@@ -22,8 +22,7 @@ from config.draining import Application, Draining, wait_until_empty
 BACKLOG = 4096
 KEEP_ALIVE_SECONDS = 75
 DRAIN_SECONDS_MAX = 30.0
-YOUNG_CALL_SECONDS_MAX = 1.0  # for calls that have come in, but not to the application's notice
-CANCEL_SECONDS_MAX = 5  # for what is still open after all that
+LAST_WORDS_SECONDS_MAX = 5  # for what the application has then cut off
 
 
 class Server(uvicorn.Server):
@@ -48,7 +47,7 @@ async def serve(application: Application, listener: socket.socket, *, lifespan: 
             proxy_headers=False,  # whom to believe is the gateway's decision (TRUSTED_PROXIES)
             backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=CANCEL_SECONDS_MAX,
+            timeout_graceful_shutdown=LAST_WORDS_SECONDS_MAX,
         )
     )
     stop_asked = asyncio.Event()
@@ -63,12 +62,9 @@ async def end_when_asked(server: Server, draining: Draining, stop_asked: asyncio
     """The application closes before its connections do: whom it cuts off must still hear of it."""
     await stop_asked.wait()
     if server.started:
-        calls = server.server_state.tasks
         draining.begin()
-        ends_at = asyncio.get_running_loop().time() + DRAIN_SECONDS_MAX
-        await wait_until_empty(calls, seconds_max=YOUNG_CALL_SECONDS_MAX)
+        await wait_until_empty(server.server_state.tasks, seconds_max=DRAIN_SECONDS_MAX)
         await server.lifespan.shutdown()
-        await wait_until_empty(calls, seconds_max=ends_at - asyncio.get_running_loop().time())
     server.should_exit = True
 
 
