@@ -16,7 +16,7 @@ It knows nothing of money.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -102,7 +102,7 @@ class Batcher(Generic[Item, Result]):
             await asyncio.wait([flight], timeout=seconds_max)
             if flight.cancel():
                 await asyncio.wait([flight])
-        return [passenger.item for passenger in self._queue]
+        return [left.item for left in self._fail(self._queue, Unavailable("the ledger is closed"))]
 
     def _put(self, item: Item, waiter: asyncio.Future[Result] | None) -> None:
         self._queue.append(_Passenger(item, waiter))
@@ -199,7 +199,7 @@ class Batcher(Generic[Item, Result]):
         return []
 
     def _fail(
-        self, part: list[_Passenger[Item, Result]], error: Unavailable
+        self, part: Iterable[_Passenger[Item, Result]], error: Unavailable
     ) -> list[_Passenger[Item, Result]]:
         for passenger in part:
             if passenger.waiter is not None and not passenger.has_left:

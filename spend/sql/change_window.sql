@@ -4,8 +4,7 @@ begin
   perform 1 from spend_budgetwindow where budget_id = budget and is_open for update;
   update spend_budgetwindow w
      set "limit" = b."limit", mode = b.mode,
-         excess = case when b.mode = 'strict' and b."limit" is not null
-                       then greatest(0, w.spent + w.reserved - b."limit") else 0 end
+         excess = greatest(0, w.spent + w.reserved - coalesce(b."limit", w.spent + w.reserved))
     from spend_budget b where b.id = budget and w.budget_id = budget and w.is_open;
 end $$;
 
