@@ -78,6 +78,11 @@ class Worker:
         await self.transport.close()
         await self.directory.close()
 
+    async def write_bills(self) -> None:
+        """Wait until the calls that are over are in the books."""
+        if self._ledger is not None:
+            await self._ledger.flush()
+
     async def intern_tags(self, names: tuple[str, ...]) -> int:
         """The id of a call's tag list. Raises BudgetUnavailable."""
         found = self.directory.tag_set(names)

@@ -65,6 +65,9 @@ class Batcher(Generic[Item, Result]):
         self._queue: deque[_Passenger[Item, Result]] = deque()
         self._flight: asyncio.Task[None] | None = None
         self._closing = False
+        self._posts = 0
+        self._posts_done = 0
+        self._flushers: deque[tuple[int, asyncio.Future[None]]] = deque()
         self.batches = 0
         self.items = 0
 
@@ -94,7 +97,15 @@ class Batcher(Generic[Item, Result]):
 
     def post(self, item: Item) -> None:
         """Hand an item over for good; never waits, never raises."""
+        self._posts += 1
         self._put(item, None)
+
+    async def flush(self) -> None:
+        """Wait until all that was posted before now is written."""
+        if self._posts_done < self._posts:
+            flusher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._flushers.append((self._posts, flusher))
+            await flusher
 
     async def close(self, *, seconds_max: float) -> Sequence[Item]:
         self._closing = True
@@ -176,11 +187,18 @@ class Batcher(Generic[Item, Result]):
     def _answer(self, answers: Sequence[tuple[_Passenger[Item, Result], Result]]) -> None:
         for passenger, result in answers:
             if passenger.waiter is None:
-                continue
-            if passenger.has_left:
+                self._posts_done += 1
+            elif passenger.has_left:
                 self._unclaimed(passenger.item, result)
             else:
                 passenger.waiter.set_result(result)
+        self._end_flushes()
+
+    def _end_flushes(self) -> None:
+        while self._flushers and self._flushers[0][0] <= self._posts_done:
+            _, flusher = self._flushers.popleft()
+            if not flusher.done():
+                flusher.set_result(None)
 
     def _turn_away(
         self, part: list[_Passenger[Item, Result]], error: Exception
@@ -194,6 +212,8 @@ class Batcher(Generic[Item, Result]):
         if passenger.waiter is None:
             # It can never be written; the sweep will bill its reservation at the estimate.
             logger.error("posted_item_refused", exc_info=error)
+            self._posts_done += 1
+            self._end_flushes()
         elif not passenger.has_left:
             passenger.waiter.set_exception(error)
         return []

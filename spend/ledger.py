@@ -6,6 +6,7 @@ rows, and the hold is committed before anything is sent upstream
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -39,7 +40,9 @@ from spend.money import Nanos
 __all__ = ["Draw", "Hold", "Intent", "Ledger", "WindowState", "record_fields"]
 
 SETTLE_SECONDS_MAX = 10.0
-OPENINGS_MAX = 3  # windows that end while we ask: by then something else is wrong
+QUESTIONS_MAX = 4  # windows that end while we ask: by then something else is wrong
+FLUSH_SECONDS_MAX = 1.0
+BILLS_SECONDS = 0.02  # for the bills of other workers, which take a commit or two
 BUSY_SECONDS = 1.0  # how long a window that was found locked is asked for in the second lane only
 
 SETTLE = "select spend_settle(%s::jsonb, %s::text, %s::boolean)"
@@ -152,6 +155,12 @@ class Ledger:
         """The id of an ordered list of tag names. Raises Unavailable, or Unwritable."""
         return await in_time(self.interns.submit(tuple(names)))
 
+    async def flush(self) -> None:
+        """Wait until the bills of all calls that are over are written; a second at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_SECONDS_MAX):
+                await self.settles.flush()
+
     async def close(self, *, seconds_max: float) -> None:
         """Write what is posted. What could not be written is billed by expire."""
         await self.interns.close(seconds_max=seconds_max)
@@ -165,11 +174,18 @@ class Ledger:
     # -- asking ----------------------------------------------------------------------------------
 
     async def _reserve(self, request: Request) -> Hold:
-        for _ in range(OPENINGS_MAX):
+        has_waited = False
+        for _ in range(QUESTIONS_MAX):
             verdict = await self._ask(request)
             if isinstance(verdict, Hold):
                 return verdict
             if "refused" in verdict:
+                if not has_waited and 0 < verdict["reserved"] and verdict["spent"] < verdict["limit"]:
+                    # Calls that are over may still be held: their bills are on the way.
+                    await self.flush()
+                    await asyncio.sleep(BILLS_SECONDS)
+                    has_waited = True
+                    continue
                 self._refuse_over_budget(request, verdict)
             if "unbounded" in verdict:
                 raise CostNotBounded(request.estimate.unbounded_by or "model")
