@@ -1,8 +1,8 @@
 """Committed: a database that really commits, for tests of calls; its rows stay until the end.
 
 Rows are told apart by their unique names, not swept away between tests, so nobody waits for that
-and whatever runs beside a test, as a gateway does, may keep its cards. Import both fixtures into a
-conftest.
+and whatever runs beside a test, as a gateway does, may keep its cards. Both fixtures are imported
+into tests/conftest.py, and there only: imported twice they would make the database twice.
 """
 
 import contextlib

@@ -5,6 +5,10 @@ import os
 import pytest
 from rest_framework.test import APIClient
 
+from tests.committed import books, committed_database
+
+__all__ = ["books", "committed_database"]
+
 
 def pytest_configure(config: pytest.Config) -> None:
     if not os.environ.get("DATABASE_URL"):

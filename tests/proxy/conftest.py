@@ -5,12 +5,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from proxy.upstreams.contract import Transport
-from tests.committed import Books, books, committed_database
+from tests.committed import Books
 from tests.factories import make_key, make_model
 from tests.fakes import FakeUpstream
 from tests.proxy.driver import Gateway, LoopThread
-
-__all__ = ["books", "committed_database"]
 
 
 class Relayed:
@@ -82,5 +80,5 @@ def key(books):
 
 @pytest.fixture
 def model(books):
-    """2.5 and 10 dollars for a million tokens: the usual answer, 12 and 18 tokens, costs 210,000."""
+    """2.5 and 10 dollars a million tokens: the usual answer, 12 and 18 of them, costs 210,000."""
     return make_model()
