@@ -27,6 +27,7 @@ def prepare(options: argparse.Namespace) -> dict[str, object]:
     )
     say("accounting for earlier calls")
     call_command("prepare_ledger", alone=options.alone, stdout=io.StringIO())
+    load_prices()
     demo = seed_demo(options.upstream) if options.upstream else {}
     return {"admin_password": password, "api_key": demo.get("api_key")}
 
@@ -40,6 +41,15 @@ def provide_administrator(username: str, password: str, email: str) -> str | Non
         users.objects.create_superuser(username, email, password)
         return password
     return password if found.check_password(password) else None
+
+
+def load_prices() -> None:
+    """The first time; from then on beat keeps the list up to date."""
+    from spend.models import Price, PriceSource  # the apps are loaded by now
+
+    if not Price.objects.filter(source=PriceSource.CATALOGUE).exists():
+        say("loading the price list")
+        call_command("load_prices", stdout=io.StringIO())
 
 
 def seed_demo(upstream: str) -> dict[str, object]:
