@@ -5,17 +5,15 @@ the static upstream have the other. Ratios are taken within a round, so that wha
 machine disturbs both sides; the figure is the median of the rounds.
 """
 
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from statistics import median
 
 from tests.bench.books import audit_books
 from tests.bench.load import Peer, Run, run_load
-from tests.bench.machine import Cores, two_cores
+from tests.bench.machine import Cores, scratch_folder, two_cores
 from tests.bench.peers import litellm, nginx, portkey, upstream
 from tests.bench.report import print_table, write_report
 from tests.bench.tollgate import tollgate
@@ -34,7 +32,7 @@ def measure_gateway(names: Sequence[str], *, rounds: int, seconds: int, mode: st
     """
     cores = two_cores()
     with ExitStack() as stack:
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tollgate-bench-")))
+        scratch = stack.enter_context(scratch_folder())
         provider = stack.enter_context(upstream(cores, scratch))
         starters = STARTERS | {"tollgate": partial(tollgate, mode=mode)}
         tested = [stack.enter_context(starters[name](provider, cores, scratch)) for name in names]
@@ -94,8 +92,8 @@ def summarize(measured: Sequence[Round], peer: str, connections: int) -> dict[st
 
 def print_figures(figures: Sequence[dict[str, object]]) -> None:
     """`times x`: as many times x's requests; `cpu times x`: its CPU a call over our own."""
-    named = {name for row in figures for name in row if "times_" in name}
-    ratios = sorted(name for name in named if not name.endswith(f"_{ZERO}"))
+    others = [name for name in STARTERS if any(f"times_{name}" in row for row in figures)]
+    ratios = [f"{kind}_{name}" for name in others[1:] for kind in ("times", "cpu_times")]
     columns = ["requests_per_second", "p50_ms", "p99_ms", "added_ms", "cpu_us", "core_share"]
     for connections in CONNECTIONS:
         rows = [

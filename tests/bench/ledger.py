@@ -8,12 +8,10 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from contextlib import ExitStack
-from pathlib import Path
 
 from tests.bench.books import audit_rows
-from tests.bench.machine import ROOT, BenchFailed, cpu_seconds, two_cores
+from tests.bench.machine import ROOT, BenchFailed, cpu_seconds, scratch_folder, two_cores
 from tests.bench.report import print_table, write_report
 from tests.bench.tollgate import Served, serve_tollgate
 
@@ -30,7 +28,7 @@ def measure_ledger(*, seconds: float) -> None:
     cores = two_cores()
     both = f"{cores.tested},{cores.load}"
     with ExitStack() as stack:
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tollgate-bench-")))
+        scratch = stack.enter_context(scratch_folder())
         served = stack.enter_context(serve_tollgate(scratch, cores=both, workers=0))
         figures = [
             measure_pairs(served, mode=mode, ledgers=ledgers, batch=batch, seconds=seconds)

@@ -2,9 +2,11 @@
 
 import os
 import platform
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -57,6 +59,19 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Gone after the block, but for the logs of the last bench, in `.data/bench/logs`."""
+    with tempfile.TemporaryDirectory(prefix="tollgate-bench-") as name:
+        try:
+            yield Path(name)
+        finally:
+            kept = FOLDER / "logs"
+            kept.mkdir(parents=True, exist_ok=True)
+            for log in Path(name).glob("*.log"):
+                shutil.copy(log, kept)
 
 
 @contextmanager

@@ -20,8 +20,9 @@ django.setup()
 from spend.billing import Bill, Record  # noqa: E402 - Django must be set up first
 from spend.budgets import create_budget  # noqa: E402
 from spend.estimate import Estimate  # noqa: E402
+from spend.holds import Draw, Intent  # noqa: E402
 from spend.ids import CallIds, new_row_id  # noqa: E402
-from spend.ledger import Draw, Intent, Ledger  # noqa: E402
+from spend.ledger import Ledger  # noqa: E402
 from spend.models import SpendLog  # noqa: E402
 from spend.money import Nanos  # noqa: E402
 from spend.usage import Usage  # noqa: E402

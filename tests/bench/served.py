@@ -1,10 +1,9 @@
 """Served: the engines and some web workers as `up` starts them, and nothing else of it.
 
-Runs until it is asked to stop. Prints one line of JSON when all is up.
+Runs until it is asked to stop. Writes FOLDER/served.json, with its secrets, when all is up.
 """
 
 import argparse
-import json
 import os
 import socket
 import sys
@@ -22,6 +21,7 @@ from config.signals import Signals
 from config.supervisor import EndAsked, StopAsked, Supervisor
 
 HOST = "127.0.0.1"
+TOLD = "served.json"
 NOT_OURS = ("DATABASE_URL", "REDIS_URL", "MASTER_KEY", "SECRET_KEY", "VAULT_KEYS")
 
 
@@ -60,7 +60,8 @@ def start(
         supervisor.add(*children.web_workers(workers, listener))
         supervisor.wait_until(lambda: is_ready(url), seconds_max=READY_SECONDS_MAX, what="web")
     pids = {part.name: part.child.pid for part in supervisor.parts}
-    print(json.dumps({"url": url, "pids": pids, "environment": decided}), flush=True)
+    told = {"url": url, "pids": pids, "environment": decided}
+    folder.write_json(folder.path / TOLD, told)
 
 
 def environment(folder: Folder, engines: Engines, url: str) -> dict[str, str]:

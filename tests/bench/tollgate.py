@@ -56,16 +56,15 @@ def tollgate(
 @contextmanager
 def serve_tollgate(scratch: Path, *, cores: int | str, workers: int) -> Iterator[Served]:
     """On a new data folder; without a worker only the engines run, and the tables are there."""
-    log = scratch / "tollgate.log"
-    command = [sys.executable, "-m", "tests.bench.served", str(scratch / "tollgate")]
+    log, told = scratch / "tollgate.log", scratch / "tollgate" / "served.json"
+    command = [sys.executable, "-m", "tests.bench.served", str(told.parent)]
     command += ["--workers", str(workers)]
     with child(command, core=cores, log=log) as process:
         give_up = time.monotonic() + START_SECONDS_MAX
         while time.monotonic() < give_up and process.poll() is None:
-            for line in log.read_text(errors="replace").splitlines():
-                if line.startswith("{"):
-                    yield Served(**json.loads(line))
-                    return
+            if told.exists():
+                yield Served(**json.loads(told.read_text()))
+                return
             time.sleep(0.1)
         raise BenchFailed(f"Tollgate did not come up:\n{log.read_text(errors='replace')[-1500:]}")
 
