@@ -153,7 +153,8 @@ async def relay_answer(attempt: Attempt, reply: Reply) -> None:
     attempt.clock_upstream()
     body = parse_answer(raw)
     if body is None:
-        attempt.meter.reject()
+        if not raw.lstrip().startswith(b"{"):  # else an answer was begun, and may be billed
+            attempt.meter.reject()
         raise upstream_failure(502, "upstream_error", UNUSABLE)
     if is_error_body(body):
         attempt.meter.reject()

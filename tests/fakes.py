@@ -40,7 +40,7 @@ class Gate:
     async def pass_through(self) -> None:
         self.reached.set()
         deadline = asyncio.get_running_loop().time() + GATE_SECONDS_MAX
-        while not self.opened.is_set():  # noqa: ASYNC110 - the test is in another thread
+        while not self.opened.is_set():
             assert asyncio.get_running_loop().time() < deadline, "the gate was never opened"
             await asyncio.sleep(0.002)
 

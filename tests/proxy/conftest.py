@@ -53,6 +53,7 @@ def upstream(shared_gateway) -> FakeUpstream:
 def gateway(shared_gateway, upstream, books: Books) -> Iterator[Gateway]:
     """At the end of each test all calls are over and all books balance."""
     gateway, _ = shared_gateway
+    gateway.hears = True
     yield gateway
     gateway.rest()
     books.check()

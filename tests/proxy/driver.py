@@ -146,7 +146,7 @@ class OpenCall:
 
         async def look() -> None:
             async with asyncio.timeout(seconds_max):
-                while not any(text in message.get("body", b"") for message in self.sent):
+                while not any(text in message.get("body", b"") for message in self.sent):  # noqa: ASYNC110
                     await asyncio.sleep(0.002)
 
         self.gateway.thread.run(look(), seconds_max=seconds_max + 1)
@@ -188,6 +188,9 @@ class Gateway:
         with connection.cursor() as cursor:
             cursor.execute("select pg_notify(%s, 'probe:')", [CHANNEL])
         assert self._heard.wait(10), "the gateway hears nothing"
+
+    def forget_cards(self) -> None:
+        self.thread.loop.call_soon_threadsafe(self.worker.directory.forget_all)
 
     # -- calling ---------------------------------------------------------------------------------
 
@@ -246,6 +249,10 @@ class Gateway:
     def chat(self, model: Any, *, key: Any, headers: Any = (), **members: Any) -> Received:
         return self.start_chat(model, key=key, headers=headers, **members).answer()
 
+    def start_scope(self, scope: dict[str, Any], *, model: Any) -> OpenCall:
+        """With a scope that no driver would make."""
+        return OpenCall(self, scope, [json.dumps(chat(model)).encode()], None)
+
     # -- at rest ---------------------------------------------------------------------------------
 
     def rest(self) -> None:
@@ -254,8 +261,9 @@ class Gateway:
         async def look() -> None:
             async with asyncio.timeout(20):
                 ledger = self.worker.ledger
-                while len(self.worker.tasks) or ledger.settles.waiting or ledger.settles._flight:
+                while len(self.worker.tasks):  # noqa: ASYNC110
                     await asyncio.sleep(0.002)
+                await ledger.flush()
 
         self.thread.run(look())
 

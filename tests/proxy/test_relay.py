@@ -118,9 +118,7 @@ def test_a_client_that_leaves_before_anything_was_sent_costs_nothing(
     assert books.reserved(tag) == 0
 
 
-def test_a_drain_that_takes_too_long_is_counted(
-    gateway, upstream, books, key, model, monkeypatch
-):
+def test_a_drain_that_takes_too_long_is_counted(gateway, upstream, books, key, model, monkeypatch):
     monkeypatch.setattr(gateway.worker.drains, "_seconds_max", 0.05)
     tag, gate = make_tag(), Gate()
     upstream.reply(streamed(chunk(), chunk("a" * 400), gate, *LATER))
