@@ -15,6 +15,7 @@ class Outbound:
     url: str
     headers: Mapping[str, str]
     body: bytes
+    stream: bool = False
 
     def __repr__(self) -> str:  # the headers hold the provider's secret, the body the prompt
         return f"Outbound({self.url!r})"

@@ -40,7 +40,8 @@ def build(request: Request) -> Outbound:
     }
     if request.secret:
         headers["authorization"] = f"Bearer {request.secret}"
-    return Outbound(f"{request.address}/{request.endpoint}", headers, orjson.dumps(body))
+    url = f"{request.address}/{request.endpoint}"
+    return Outbound(url, headers, orjson.dumps(body), request.stream)
 
 
 def usage_in(body: Mapping[str, Any]) -> Usage | None:

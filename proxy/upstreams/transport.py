@@ -18,8 +18,10 @@ from proxy.upstreams.contract import Broken, Outbound, Silent, Timeouts, Unsent
 
 CONNECTIONS_IDLE_MAX = 512
 IDLE_SECONDS = 60
-# Comments keep a connection busy without saying anything; the total time bounds them.
-READ_BUFFER_BYTES = 64 * 1024
+# The head of an answer comes with as many bytes of it: a plain one whole, in one go, a stream at
+# once.
+ANSWER_BUFFER_BYTES = 64 * 1024
+STREAM_BUFFER_BYTES = 0
 
 
 class WireTransport:
@@ -60,12 +62,13 @@ class WireExchange:
         self._stream: Any = None
 
     async def __aenter__(self) -> "WireReply":
+        buffer_bytes = STREAM_BUFFER_BYTES if self._outbound.stream else ANSWER_BUFFER_BYTES
         try:
             builder = self._client.post(self._outbound.url).headers(dict(self._outbound.headers))
             self._stream = (
                 builder.body_bytes(self._outbound.body)
                 .timeout(timedelta(seconds=self._timeouts.total_seconds))
-                .streamed_read_buffer_limit(READ_BUFFER_BYTES)
+                .streamed_read_buffer_limit(buffer_bytes)
                 .build_streamed()
             )
         except BuilderError as error:
