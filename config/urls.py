@@ -2,9 +2,14 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("", include("tags.urls")),
     path("", include("proxy.urls")),
 ]
+
+handler404 = "proxy.api.errors.answer_missing"
+handler500 = "proxy.api.errors.answer_broken"
