@@ -124,6 +124,9 @@ class ObjectField(forms.JSONField):
             raise ValidationError(text, code="invalid")
         return found
 
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value is None else super().prepare_value(value)
+
     def bound_data(self, data: Any, initial: Any) -> Any:
         """What was typed comes back as it was typed."""
         return initial if data is None else InvalidJSONInput(data)

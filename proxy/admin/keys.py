@@ -42,6 +42,10 @@ class KeyState(admin.SimpleListFilter):
             ("deleted", "Deleted"),
         ]
 
+    def choices(self, changelist: Any) -> Any:
+        for n, choice in enumerate(super().choices(changelist)):
+            yield choice if n else {**choice, "display": "Not deleted"}
+
     def queryset(self, request: HttpRequest, queryset: QuerySet[APIKey]) -> QuerySet[APIKey]:
         expired = Q(expires_at__isnull=False, expires_at__lte=timezone.now())
         present = Q(deleted_at__isnull=True)

@@ -42,6 +42,7 @@ class PriceForm(forms.ModelForm):
     class Meta:
         model = Price
         fields = FORM_FIELDS
+        widgets = {"note": forms.Textarea(attrs={"rows": 2, "class": "lines"})}
         help_texts = {
             "provider": "Whose price it is, such as openai; empty: of any provider.",
             "model": "The upstream's name for the model, or a pattern such as gpt-4o-*.",

@@ -15,7 +15,7 @@ from spend.templatetags.moments import moment
 from spend.templatetags.money import dollars
 
 NEWEST = 24
-COLUMNS = ["starts", "ends", "shown_limit", "spent_dollars", "held", "used", "mode", "over"]
+COLUMNS = ["starts", "ends", "shown_limit", "spent_dollars", "held", "used", "mode_word", "over"]
 
 
 class WindowColumns:
@@ -44,6 +44,10 @@ class WindowColumns:
     @admin.display(description="used")
     def used(self, window: BudgetWindow) -> str:
         return used_text(window.limit, window.spent) or "-"
+
+    @admin.display(description="mode")
+    def mode_word(self, window: BudgetWindow) -> str:
+        return window.mode
 
     @admin.display(description="above a strict limit")
     def over(self, window: BudgetWindow) -> SafeString | str:

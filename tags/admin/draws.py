@@ -33,6 +33,9 @@ class FurtherForm(TermsForm, forms.ModelForm):
 
 
 class PotForm(forms.ModelForm):
+    class Meta:
+        labels = {"budget": "pot"}
+
     def clean_budget(self) -> Budget:
         budget = self.cleaned_data["budget"]
         if not budget.is_pot:
