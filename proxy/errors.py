@@ -17,7 +17,14 @@ from django.http import Http404
 from rest_framework import exceptions as drf
 
 from proxy import over_budget
-from spend.errors import BudgetExceeded, BudgetUnavailable, Busy, CostNotBounded, ModelNotPriced
+from spend.errors import (
+    BudgetExceeded,
+    BudgetUnavailable,
+    Busy,
+    CostNotBounded,
+    ModelNotPriced,
+    Unwritable,
+)
 from tags.errors import InUse, NotThere, Taken, TurnedDown
 
 NO_RETRY = {"x-should-retry": "false"}
@@ -87,6 +94,8 @@ def answer_for(error: BaseException, *, model: str | None = None) -> Failure:
         case BudgetUnavailable() | Busy():
             text = "The budget could not be checked, so the call was not sent. Please try again."
             return Failure(503, "budget_unavailable", text, headers={"Retry-After": "1"})
+        case Unwritable():
+            return bad_request("invalid_parameter", "What the call says cannot be stored.")
         case TurnedDown():
             return _answer_for_verb(error)
         case drf.APIException():

@@ -104,6 +104,7 @@ class Worker:
             day_zone=settings.REPORT_TIME_ZONE,
             refused_status=settings.BUDGET_EXCEEDED_STATUS,
             roll_over=self._roll_over,
+            hear_clock_seconds=lambda seconds: self.ids.adjust(int(seconds * 1_000)),
         )
         return True
 

@@ -4,11 +4,21 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from proxy import directory
 from proxy.upstreams.contract import Transport
+from spend import lanes, ledger
 from tests.committed import Books
 from tests.factories import make_key, make_model
 from tests.fakes import FakeUpstream
 from tests.proxy.driver import Gateway, LoopThread
+
+# What these tests are about is not how fast the machine is that they run on.
+PATIENT_SECONDS = 20.0
+DEADLINES = (
+    (directory, "LOAD_SECONDS_MAX"),
+    (lanes, "RESERVE_SECONDS_MAX"),
+    (ledger, "RESERVE_SECONDS_MAX"),
+)
 
 
 class Relayed:
@@ -35,6 +45,8 @@ def loop_thread() -> Iterator[LoopThread]:
 def shared_gateway(loop_thread, committed_database, django_db_blocker):
     """Opened once for all tests; it lives in a thread, so it is on the committed database."""
     relayed = Relayed()
+    for module, name in DEADLINES:
+        setattr(module, name, PATIENT_SECONDS)
     with django_db_blocker.unblock():
         gateway = Gateway(loop_thread, relayed)
     yield gateway, relayed

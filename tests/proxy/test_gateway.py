@@ -1,10 +1,13 @@
 """The lean handler: paths, methods, and the bounds on what comes in."""
 
 import json
+import time
 
 import pytest
 
 from proxy import gateway as gateway_module
+from proxy.errors import answer_for
+from spend.errors import Unwritable
 from tests.proxy.driver import chat
 
 CHAT_PATHS = [
@@ -225,3 +228,18 @@ def test_every_error_has_its_four_members(gateway, key):
         }
     }
     assert answer.headers["x-tollgate-error-source"] == "gateway"
+
+
+def test_what_the_ledger_cannot_write_is_the_calls_fault():
+    failure = answer_for(Unwritable("a NUL"))
+
+    assert (failure.status, failure.type) == (400, "invalid_parameter")
+
+
+def test_ids_follow_the_databases_clock(gateway, key, model, monkeypatch):
+    heard = []
+    monkeypatch.setattr(gateway.worker.ids, "adjust", heard.append)
+
+    gateway.chat(model, key=key)
+
+    assert abs(heard[0] - time.time() * 1_000) < 60_000
