@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 from spend.ids import call_of, floor_id, started_at
 from spend.log_question import RANGES, LogQuestion, parse_id
 from spend.log_search import SearchTooSlow
-from spend.models import Rollup, SpendLog, TagSet
+from spend.models import SpendLog, TagSet
 
 ROWS = 50
 SECONDS_MAX = 5
@@ -35,6 +35,22 @@ PROBE = """
         where {column} = d.value and id >= %s and id < %s {more}
         order by id {order} limit %s) l
      order by l.id {order} limit %s
+"""
+
+
+# From one key of the log to the next by its index, as keys are few beside calls; and of each the
+# alias that its last call had. Sums by day have the alias too, but no index that begins with it.
+KEYS_NAMED = """
+    with recursive used(key_id) as (
+      (select key_id from spend_spendlog where id >= %s and id < %s order by key_id limit 1)
+      union all
+      select (select l.key_id from spend_spendlog l
+               where l.key_id > u.key_id and l.id >= %s and l.id < %s order by l.key_id limit 1)
+        from used u where u.key_id is not null)
+    select key_id from used u
+     where key_id is not null and %s = (
+       select l.key_alias from spend_spendlog l
+        where l.key_id = u.key_id and l.id >= %s and l.id < %s order by l.id desc limit 1)
 """
 
 
@@ -179,14 +195,15 @@ def _tag_sets(tags: Sequence[str]) -> list[int] | None:
 
 
 def _key_ids(key: str | None, bounds: _Bounds) -> list[UUID] | None:
-    """The keys that had this alias at the time; None when no key is asked for."""
+    """The keys whose last call within the bounds had this alias; None when no key is asked for."""
     if key is None:
         return None
     if own := parse_id(key):
         return [own]
-    day = started_at(bounds.low) - timedelta(days=1)
-    sums = Rollup.objects.filter(span=Rollup.Span.DAY, starts_at__gte=day, key_alias=key)
-    return list(sums.values_list("key_id", flat=True).distinct())
+    within = [bounds.low, bounds.high]
+    with connection.cursor() as cursor:
+        cursor.execute(KEYS_NAMED, [*within, *within, key, *within])
+        return [row[0] for row in cursor.fetchall()]
 
 
 @contextmanager
