@@ -15,6 +15,8 @@ from spend.usage import COUNT_MAX, Usage
 
 DONE_BYTES_MAX = 24
 BYTES_PER_TOKEN = 4  # of English text, in the tokenizers in use
+READ_EVENTS_MIN = 4  # the first one has a role, and is longer than what surrounds a content
+LABELS = frozenset({"role", "id", "type", "index"})
 FINISHED = (b'"finish_reason":"', b'"finish_reason": "')
 
 
@@ -64,8 +66,8 @@ class Meter:
     def watch(self, event: bytes) -> Mapping[str, Any] | None:
         """One event of a stream; its parsed body if it is the usage chunk, which has no choices.
 
-        Most events pass unparsed: the first is read for its names, and those that hold a usage or
-        an error. Comments are no events.
+        Most events pass unparsed: the first are read for their names and for how much of an event
+        is not content, and those that hold a usage or an error. Comments are no events.
         """
         if not event.startswith(b"data:") and not payload_of(event):
             return None
@@ -73,19 +75,17 @@ class Meter:
         if len(event) < DONE_BYTES_MAX and b"[DONE]" in event:
             self.is_done = self._whole = True
             return None
-        if (
-            b'"usage"' not in event
-            and b'"error"' not in event
-            and self.upstream_request_id is not None
-        ):
-            self._count(event)
+        if b'"usage"' not in event and b'"error"' not in event and self._events >= READ_EVENTS_MIN:
+            self._count(event, len(event) - self._envelope_bytes)
             return None
         try:
             body = orjson.loads(payload_of(event))
         except orjson.JSONDecodeError:
-            self._count(event)
-            return None
-        return self._read_event(event, body) if isinstance(body, dict) else None
+            body = None
+        if isinstance(body, dict):
+            return self._read_event(event, body)
+        self._count(event, len(event))
+        return None
 
     # -- what is known ---------------------------------------------------------------------------
 
@@ -136,7 +136,9 @@ class Meter:
         self._read_names(body)
         has_choices = body.get("choices") != []
         if has_choices:
-            self._count(event)
+            content_bytes = delta_bytes(body)
+            self._envelope_bytes = min(self._envelope_bytes, len(event) - content_bytes)
+            self._count(event, content_bytes)
         if body.get("usage") is None:
             return None
         self._read_usage(body)
@@ -168,19 +170,37 @@ class Meter:
         if self.upstream_request_id is None:
             self.upstream_request_id = ""
 
-    def _count(self, event: bytes) -> None:
-        """What an event holds beyond the shortest one of its stream is content."""
+    def _count(self, event: bytes, content_bytes: int) -> None:
         self._events += 1
+        self._content_bytes += max(1, content_bytes)
         if b"finish_reason" in event:
             self._finished_choices += sum(event.count(mark) for mark in FINISHED)
             self._whole = self._whole or self._finished_choices >= self._call.choices
-        self._envelope_bytes = min(self._envelope_bytes, len(event))
-        self._content_bytes += max(1, len(event) - self._envelope_bytes)
 
 
 def told_tokens(usage: Mapping[str, Any], name: str) -> int:
     count = usage.get(name)
     return count if type(count) is int and 0 <= count <= COUNT_MAX else 0
+
+
+def delta_bytes(body: Mapping[str, Any]) -> int:
+    """The bytes of the texts in the choices of a stream's event, roles and reasons left out."""
+    choices = body.get("choices")
+    if not isinstance(choices, list):
+        return len(orjson.dumps(body))
+    deltas = (choice.get("delta") for choice in choices if isinstance(choice, dict))
+    return sum(_text_bytes(delta) for delta in deltas if isinstance(delta, dict))
+
+
+def _text_bytes(value: object) -> int:
+    match value:
+        case str():
+            return len(value.encode())
+        case list():
+            return sum(map(_text_bytes, value))
+        case dict():
+            return sum(_text_bytes(part) for name, part in value.items() if name not in LABELS)
+    return 0
 
 
 def _content_bytes(body: Mapping[str, Any]) -> int:

@@ -18,6 +18,7 @@ from proxy.upstreams.contract import Broken, Outbound, Silent, Timeouts, Unsent
 
 CONNECTIONS_IDLE_MAX = 512
 IDLE_SECONDS = 60
+USER_AGENT = "tollgate"  # some providers' front doors turn away who has none
 # The head of an answer comes with as many bytes of it: a plain one whole, in one go, a stream at
 # once.
 ANSWER_BUFFER_BYTES = 64 * 1024
@@ -44,6 +45,7 @@ class WireTransport:
             .zstd(False)
             .referer(False)
             .default_cookie_store(False)
+            .user_agent(USER_AGENT)
             .build()
         )
 
