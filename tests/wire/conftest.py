@@ -1,0 +1,85 @@
+"""Tests over the wire: a live server, a provider over TCP, real clients."""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+
+from tests.committed import Books
+from tests.factories import make_key, make_model
+from tests.wire.client import Client
+from tests.wire.live import Provider, Server, providing, serving, url_of_database
+
+PREFIX = "scripted/"
+
+
+@pytest.fixture(scope="session")
+def wire_folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("wire")
+
+
+@pytest.fixture(scope="session")
+def provider(wire_folder) -> Iterator[Provider]:
+    with providing(wire_folder / "bill.jsonl") as provider:
+        yield provider
+        assert provider.faults() == []
+
+
+@pytest.fixture(scope="session")
+def wire_database_url(committed_database) -> str:
+    return url_of_database(os.environ["DATABASE_URL"], committed_database)
+
+
+@pytest.fixture(scope="session")
+def server(wire_folder, wire_database_url) -> Iterator[Server]:
+    """One web worker for all tests that do it no harm."""
+    with serving(wire_database_url, wire_folder / "server.log") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def scripted(committed_database, django_db_blocker, provider) -> str:
+    """`scripted/<acts>` is a model whose provider acts; 2.5 and 10 dollars a million tokens."""
+    from tests.committed import connected_to
+
+    with django_db_blocker.unblock(), connected_to(committed_database):
+        make_model(f"{PREFIX}*", address=provider.address, upstream_model="*")
+    return PREFIX
+
+
+@pytest.fixture
+def key(books: Books):
+    return make_key()
+
+
+@pytest.fixture
+def run(server: Server, key, books: Books, scripted) -> Iterator[Callable[..., Any]]:
+    """Runs `work(client)` to its end; afterwards the books balance."""
+
+    def run_with(work: Callable[[Client], Any], *, secret: str | None = None) -> Any:
+        async def connected() -> Any:
+            client = Client(server.port, secret or key.secret)
+            try:
+                return await work(client)
+            finally:
+                client.close()
+
+        return asyncio.run(connected())
+
+    yield run_with
+    books.check()
+
+
+@pytest.fixture
+def chat(run) -> Callable[..., Any]:
+    """One call of a scripted model."""
+    return lambda acts, **members: run(lambda client: client.chat(f"{PREFIX}{acts}", **members))
+
+
+@pytest.fixture
+def master_key() -> str:
+    return django_settings.MASTER_KEY
