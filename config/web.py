@@ -7,6 +7,7 @@ the next one, when this one dies.
 import argparse
 import asyncio
 import contextlib
+import gc
 import importlib
 import os
 import signal
@@ -20,6 +21,7 @@ import uvloop
 from config.draining import Application, Draining, wait_until_empty
 
 BACKLOG = 4096
+YOUNG_OBJECTS_MAX = 10_000
 KEEP_ALIVE_SECONDS = 75
 DRAIN_SECONDS_MAX = 30.0
 LAST_WORDS_SECONDS_MAX = 5  # for what the application has then cut off
@@ -70,7 +72,12 @@ async def end_when_asked(server: Server, draining: Draining, stop_asked: asyncio
 
 def load(dotted: str) -> Application:
     module, _, name = dotted.partition(":")
-    return getattr(importlib.import_module(module), name)
+    application = getattr(importlib.import_module(module), name)
+    # What is loaded by now lives as long as the process: no collection need look at it again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS_MAX, 20, 50)
+    return application
 
 
 def main() -> None:

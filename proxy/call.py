@@ -89,6 +89,8 @@ def label(text: str) -> str:
 
 def parse_body(raw: bytes) -> Mapping[str, Any]:
     """The body as an object. Raises Failure `invalid_json`, or DRF's ParseError for the same."""
+    if not raw:
+        raise bad_request("invalid_json", "The body is empty; it must be a JSON object.")
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:

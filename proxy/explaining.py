@@ -58,7 +58,11 @@ def key_headers(call: Call, hold: Hold, cost: Nanos | None) -> dict[str, str]:
 
 def budget_headers(hold: Hold, cost: Nanos | None) -> dict[str, str]:
     """All limited budgets of the call, tightest first; the call counts at its cost once known."""
-    limited = [_settled(window, hold, cost) for window in hold.windows if window.limit is not None]
+    limited = [
+        window if cost is None else _settled(window, held, cost)
+        for window, held in zip(hold.windows, hold.holds, strict=True)
+        if window.limit is not None
+    ]
     soft = [
         payer_in_header(window.draw.payer)
         for window in hold.windows
@@ -81,11 +85,8 @@ def budget_headers(hold: Hold, cost: Nanos | None) -> dict[str, str]:
     return named
 
 
-def _settled(window: WindowState, hold: Hold, cost: Nanos | None) -> WindowState:
-    """The window as it will be when this call is settled, as far as that is known."""
-    if cost is None:
-        return window
-    held = hold.held_on(window)
+def _settled(window: WindowState, held: Nanos, cost: Nanos) -> WindowState:
+    """The window as it will be when this call is settled."""
     return WindowState(
         window.draw,
         window.is_strict,

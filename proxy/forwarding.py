@@ -34,9 +34,8 @@ from proxy.upstreams.failures import (
     is_error_body,
     upstream_failure,
 )
-from spend.billing import bill_for
+from spend.billing import Bill, Ending, bill_for
 from spend.ledger import Hold
-from spend.money import Nanos
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 LATE_SECONDS = 5.0  # for what an upstream says after [DONE]: a usage, or that it is through
@@ -68,10 +67,15 @@ class Attempt:
     status: int = 0
     first_byte_at: datetime | None = None
     passed_back: dict[str, str] = field(default_factory=dict)
+    _bill: tuple[Ending, Bill] | None = None
 
     @property
-    def cost(self) -> Nanos:
-        return bill_for([self.meter.ending], estimate=self.hold.held).cost
+    def bill(self) -> Bill:
+        """What the call owes as things stand; worked out again only when they have changed."""
+        ending = self.meter.ending
+        if self._bill is None or self._bill[0] != ending:
+            self._bill = (ending, bill_for([ending], estimate=self.hold.held))
+        return self._bill[1]
 
     def clock_upstream(self) -> None:
         self.upstream_ms = (perf_counter() - self.started) * 1000
@@ -86,7 +90,7 @@ class Attempt:
 
     def explain(self, *, with_cost: bool = True) -> Headers:
         """What the headers say of the call; its cost, once it is known."""
-        cost = self.cost if with_cost else None
+        cost = self.bill.cost if with_cost else None
         explained = plan_headers(self.plan, self.hold, upstream_ms=self.upstream_ms, cost=cost)
         return explained + encode_headers(self.passed_back.items())
 
@@ -264,4 +268,4 @@ def relayed_event(event: bytes, attempt: Attempt) -> bytes:
         return b""
     if not settings.STREAM_COST or not isinstance(usage_chunk["usage"], dict):
         return event
-    return usage_event(usage_chunk, attempt.cost)
+    return usage_event(usage_chunk, attempt.bill.cost)

@@ -6,13 +6,10 @@ Each view is an ordinary DRF APIView whose handlers are coroutines (proxy/views.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from io import BytesIO
-from typing import Any, cast
-
-from django.core.handlers.asgi import ASGIRequest
-from rest_framework.request import Request
+from typing import Any
 
 from proxy.answers import KEEP_ALIVE, Answer, error_event, failure_answer, id_headers
+from proxy.arrival import Arrival
 from proxy.authentication import authenticate
 from proxy.errors import Failure, answer_for
 from proxy.relay import SLOW_READER_SECONDS, Outlet
@@ -48,13 +45,18 @@ async def serve(
         headers = read_headers(scope)
         caller = await authenticate(headers, worker.directory)
         check_body_headers(headers, scope["method"])
-        raw = await read_body(headers, receive)
-        request = make_request(scope, raw, view)
-        request.user = request.auth = cast(Any, caller)
-        model = view.model_in(request)
-        answer, outlet = await view.respond(
-            request, raw, headers, call_id, worker, path, lambda: has_left(receive)
+        arrival = Arrival(
+            scope,
+            await read_body(headers, receive),
+            headers_by_name=headers,
+            caller=caller,
+            call_id=call_id,
+            worker=worker,
+            path=path,
+            has_left=lambda: has_left(receive),
         )
+        model = view.model_in(arrival)
+        answer, outlet = await view.respond(arrival)
     except Exception as error:  # noqa: BLE001 - the catch-all of a call: whatever it was is told
         answer = failure_answer(answer_for(error, model=model), id_headers(call_id))
     if answer.body is None:
@@ -65,18 +67,6 @@ async def serve(
 
 
 # -- coming in -----------------------------------------------------------------------------------
-
-
-def make_request(scope: Scope, raw: bytes, view: Any) -> Request:
-    """DRF's request; it reads a body only if its length was said, which it need not be."""
-    django_request = ASGIRequest(scope, BytesIO(raw))
-    django_request.META["CONTENT_LENGTH"] = str(len(raw))
-    return Request(
-        django_request,
-        parsers=view.parsers,
-        authenticators=view.authenticators,
-        parser_context={"encoding": "utf-8"},
-    )
 
 
 def read_headers(scope: Scope) -> dict[str, str]:
@@ -135,9 +125,11 @@ async def read_rest(first: bytes, receive: Receive, deadline: float) -> bytes:
 
 
 async def receive_in_time(receive: Receive, deadline: float) -> MutableMapping[str, Any]:
+    message = receive_now(receive)  # it mostly came together with the headers
     try:
-        async with asyncio.timeout_at(deadline):
-            message = await receive()
+        if message is None:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
     except TimeoutError:
         text = "The body did not arrive within 30 seconds."
         raise Failure(408, "request_timeout", text, headers=CLOSE) from None
@@ -151,14 +143,21 @@ def too_large() -> Failure:
 
 
 def has_left(receive: Receive) -> bool:
-    """Whether the client has hung up, without waiting: one step of `receive`, then let it go."""
+    """Whether the client has hung up, as far as is known without waiting."""
+    message = receive_now(receive)
+    return message is not None and message["type"] == "http.disconnect"
+
+
+def receive_now(receive: Receive) -> MutableMapping[str, Any] | None:
+    """What is there already: one step of `receive`; if that would wait, it is let go."""
     step = receive().__await__()
     try:
         next(step)
     except StopIteration as stop:
-        return bool(stop.value["type"] == "http.disconnect")
+        found: MutableMapping[str, Any] = stop.value
+        return found
     step.close()
-    return False
+    return None
 
 
 # -- going out -----------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from proxy.relay import CLIENT_CLOSED, Outlet
 from proxy.routing import choose_route
 from proxy.sizing import size_of
 from proxy.tagging import collect_tags
-from spend.billing import Record, bill_for
+from spend.billing import Record
 from spend.estimate import estimate_cost
 from spend.ledger import Ledger
 
@@ -72,8 +72,7 @@ async def carry_out(plan: Plan, outlet: Outlet, worker: "Worker") -> None:
 
 def close_hold(attempt: Attempt, ledger: Ledger) -> None:
     """Hand the hold back with its bill. Nothing is awaited, so nothing can come in between."""
-    bill = bill_for([attempt.meter.ending], estimate=attempt.hold.held)
-    ledger.settle(attempt.hold, bill, record_of(attempt))
+    ledger.settle(attempt.hold, attempt.bill, record_of(attempt))
 
 
 def record_of(attempt: Attempt) -> Record:

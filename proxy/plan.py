@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from time import perf_counter
-from uuid import UUID
 
 from proxy.call import Call, label
 from proxy.routing import Route
@@ -38,7 +37,7 @@ class Plan:
             upstream_model=self.route.upstream_model,
             deployment_id=card.id,
             provider=card.provider,
-            price_id=price_id(self.route),
+            price_id=self.route.tariff.price_uuid,
             client_request_id=call.client_request_id,
             end_user=call.end_user,
             session_id=call.session_id,
@@ -46,7 +45,3 @@ class Plan:
             address=call.address,
             metadata=call.logged_metadata(),
         )
-
-
-def price_id(route: Route) -> UUID | None:
-    return UUID(route.tariff.price_id) if route.tariff.price_id else None

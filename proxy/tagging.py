@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +16,7 @@ from spend.ledger import Draw
 from tags.cards import TagCard
 from tags.names import BadTag, clean_tag
 
+CLEANED_MAX = 4096  # most calls carry the same few tags
 TAG_HEADERS = ("x-litellm-tags", "x-tollgate-tags")
 LISTED_MAX = 1_000  # repeats included; what is longer is not even looked at
 
@@ -143,12 +145,15 @@ def _header_text(text: str, header: str) -> str:
         raise bad_request("invalid_tag", f"'{header}' must be UTF-8.", header) from None
 
 
+cleaned = lru_cache(CLEANED_MAX)(clean_tag)
+
+
 def _merge(found: Iterator[Sourced]) -> list[str]:
     """Trimmed, blank ones dropped, repeats dropped; the first place wins."""
     names: dict[str, None] = {}
     for text, place in found:
         try:
-            name = clean_tag(text)
+            name = cleaned(text)
         except BadTag as error:
             raise bad_request("invalid_tag", f"'{place}': {error}", place) from None
         if name:

@@ -2,6 +2,7 @@
 
     order      commit sees items in order of arrival; results come back in that order
     flight     one at a time: an idle worker waits for nobody, a busy one for the flight ahead
+    linger     posts may wait that long for company, unless somebody flushes
     bounds     1..items_max a batch; past queue_max, Busy is raised at once and nothing has moved
     fate       one batch, one transaction: its items share success or error
     bad items  a batch refused for its content is halved until the bad item stands alone
@@ -14,6 +15,7 @@ It knows nothing of money.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -57,7 +59,10 @@ class Batcher(Generic[Item, Result]):
         items_max: int,
         queue_max: int,
         unclaimed: Callable[[Item, Result | None], None],
+        linger_seconds: float = 0.0,
     ) -> None:
+        self._linger_seconds = linger_seconds
+        self._hurried: asyncio.Event | None = None
         self._commit = commit
         self._items_max = items_max
         self._queue_max = queue_max
@@ -105,10 +110,12 @@ class Batcher(Generic[Item, Result]):
         if self._posts_done < self._posts:
             flusher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._flushers.append((self._posts, flusher))
+            self._hurry()
             await flusher
 
     async def close(self, *, seconds_max: float) -> Sequence[Item]:
         self._closing = True
+        self._hurry()
         if (flight := self._flight) is not None:
             await asyncio.wait([flight], timeout=seconds_max)
             if flight.cancel():
@@ -133,6 +140,7 @@ class Batcher(Generic[Item, Result]):
 
     async def _fly(self) -> None:
         pause = RETRY_SECONDS_FIRST
+        await self._linger()
         while batch := self._board():
             self.batches += 1
             self.items += len(batch)
@@ -143,6 +151,19 @@ class Batcher(Generic[Item, Result]):
                 pause = min(pause * 2, RETRY_SECONDS_MAX)
             else:
                 pause = RETRY_SECONDS_FIRST
+                await self._linger()
+
+    async def _linger(self) -> None:
+        if self._linger_seconds and not self._flushers and not self._closing:
+            self._hurried = asyncio.Event()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._linger_seconds):
+                    await self._hurried.wait()
+            self._hurried = None
+
+    def _hurry(self) -> None:
+        if self._hurried is not None:
+            self._hurried.set()
 
     def _board(self) -> list[_Passenger[Item, Result]]:
         batch: list[_Passenger[Item, Result]] = []

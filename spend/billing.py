@@ -96,7 +96,7 @@ def _bill_one(ending: Metered | Counted | Unknown, estimate: Nanos) -> Bill:
         case Unknown(Usage() as delivered, _):
             return _priced("estimated", "counted", delivered, tariff)
         case Unknown():
-            return Bill(estimate, "estimated", Usage(), "estimate", _price_id(tariff))
+            return Bill(estimate, "estimated", Usage(), "estimate", tariff.price_uuid)
 
 
 def _priced(
@@ -105,8 +105,4 @@ def _priced(
     """What was used is owed, whether or not the price list is complete; gaps are flagged."""
     amount, unpriced = cost_as_far_as_priced(usage, tariff, service_tier=service_tier)
     flags = ("unpriced",) if unpriced or not tariff.is_priced else ()
-    return Bill(amount, status, usage, source, _price_id(tariff), flags)
-
-
-def _price_id(tariff: Tariff) -> UUID | None:
-    return UUID(tariff.price_id) if tariff.price_id else None
+    return Bill(amount, status, usage, source, tariff.price_uuid, flags)

@@ -158,12 +158,17 @@ def _bound(size: Size, tariff: Tariff, limits: ModelLimits, strict_max_output: i
         (TEXT_OUTPUT_KINDS, OUTPUT_KINDS, output_tokens_bound(size, limits, strict_max_output)),
     )
     input_max = sides[0][2]
-    picos = sum(breakdown(size.units, tariff).values())
+    picos = sum(breakdown(size.units, tariff).values()) if size.has_units else _fee(tariff)
     for text_kinds, all_kinds, tokens in sides:
         kinds = all_kinds if size.may_have_audio else text_kinds
         rate = tariff.highest_rate(kinds, input_max=input_max, service_tier=size.service_tier)
         picos += tokens * (rate or 0)
     return _as_hold(round_up(picos))
+
+
+def _fee(tariff: Tariff) -> int:
+    """What a call costs before anything is used."""
+    return tariff.rate("requests") or 0
 
 
 def _unbounded_by(size: Size, tariff: Tariff, limits: ModelLimits) -> str | None:

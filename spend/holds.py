@@ -72,6 +72,3 @@ class Hold:
     def bounded(self) -> bool:
         """Whether a strict window holds the upper bound, so that an output cap must go upstream."""
         return any(window.is_strict for window in self.windows)
-
-    def held_on(self, window: WindowState) -> Nanos:
-        return self.holds[self.windows.index(window)]

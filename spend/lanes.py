@@ -72,7 +72,11 @@ class Lane:
         self._give_back = give_back
         self._hear_clock_seconds = hear_clock_seconds
         self.connection = LedgerConnection(
-            connection_arguments(statement_timeout="1500ms", lock_timeout="500ms")
+            connection_arguments(
+                statement_timeout="1500ms",
+                lock_timeout="500ms",
+                plan_cache_mode="force_generic_plan",  # the same few statements, for ever
+            )
         )
         self.batcher: Batcher[Request, Any] = Batcher(
             self._commit,

@@ -1,8 +1,10 @@
 """Tariff: a Price in the form that the hot path holds; cost(usage, tariff) -> Nanos."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Self
+from uuid import UUID
 
 from spend.errors import ModelNotPriced
 from spend.money import Nanos, Picos, round_up
@@ -31,6 +33,9 @@ BASE_OF = {
     "image_output": ("output",),
 }
 
+REMEMBERED_MAX = 64
+UNIT_KINDS = (*TOKEN_KINDS, "input_images", "characters", "searches")
+
 
 @dataclass(frozen=True, slots=True)
 class Tariff:
@@ -39,6 +44,17 @@ class Tariff:
     price_id: str | None
     source: str
     card: RateCard
+    # What was worked out before: a tariff is asked several times for every call.
+    _known: dict[tuple[str | None, int], RateMap] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _highest: dict[tuple[tuple[str, ...], int, str | None], Picos | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _marks: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._marks.extend(self.marks)
 
     @classmethod
     def from_rates(cls, rates: Mapping[str, Any], *, price_id: str | None, source: str) -> Self:
@@ -48,6 +64,10 @@ class Tariff:
     def as_rates(self) -> dict[str, Any]:
         """The `Price.rates` object of this tariff."""
         return write_rates(self.card)
+
+    @property
+    def price_uuid(self) -> UUID | None:
+        return price_uuid(self.price_id) if self.price_id else None
 
     @property
     def is_priced(self) -> bool:
@@ -63,7 +83,19 @@ class Tariff:
         self, kind: str, *, input_total: int = 0, service_tier: str | None = None
     ) -> Picos | None:
         """What a unit costs in a call with so much input; None if it has no price at all."""
-        return _find(kind, self._levels(input_total, service_tier))
+        return self.rates_for(input_total, service_tier).get(kind)
+
+    def rates_for(self, input_total: int, service_tier: str | None) -> RateMap:
+        """What each kind costs in a call with so much input, missing part prices filled in."""
+        passed = sum(input_total > mark for mark in self._marks) if self._marks else 0
+        rates = self._known.get((service_tier, passed))
+        if rates is None:
+            levels = self._levels(input_total, service_tier)
+            found = {kind: _find(kind, levels) for kind in (*RATE_KINDS, "tools")}
+            rates = {kind: rate for kind, rate in found.items() if rate is not None}
+            if service_tier is None or service_tier in self.card.variants:  # what clients make up
+                self._known[(service_tier, passed)] = rates  # must not fill the memory
+        return rates
 
     def highest_rate(
         self, kinds: Collection[str], *, input_max: int, service_tier: str | None = None
@@ -73,6 +105,17 @@ class Tariff:
         A service tier that was asked for may not be granted, so the standard prices count too;
         None means that any may be chosen. None is returned when no such kind has a price.
         """
+        passed = sum(input_max > mark for mark in self._marks) if self._marks else 0
+        asked = (tuple(kinds), passed, service_tier)
+        if asked not in self._highest:
+            if len(self._highest) >= REMEMBERED_MAX:
+                self._highest.clear()
+            self._highest[asked] = self._find_highest(kinds, input_max, service_tier)
+        return self._highest[asked]
+
+    def _find_highest(
+        self, kinds: Collection[str], input_max: int, service_tier: str | None
+    ) -> Picos | None:
         variants = self.card.variants
         tiers = variants if service_tier is None else {service_tier} & variants.keys()
         rates = [self.card.standard, *(variants[tier] for tier in tiers)]
@@ -93,6 +136,8 @@ class Tariff:
         tiers = [rates.above[mark] for mark in passed for rates in tables if mark in rates.above]
         return tiers + [rates.base for rates in tables]
 
+
+price_uuid = lru_cache(1024)(UUID)
 
 # For models served without a price: all is free here, and `is_priced` is false.
 UNPRICED = Tariff(
@@ -134,29 +179,31 @@ def cost_as_far_as_priced(
 def _parts(
     usage: Usage, tariff: Tariff, service_tier: str | None
 ) -> Iterator[tuple[str, int | None]]:
-    levels = tariff._levels(usage.input_total, service_tier)
-    for kind in (*TOKEN_KINDS, "input_images", "characters", "searches"):
+    rates = tariff.rates_for(usage.input_total, service_tier)
+    for kind in UNIT_KINDS:
         if units := getattr(usage, kind):
-            rate = _find(kind, levels)
+            rate = rates.get(kind)
             yield kind, None if rate is None else units * rate
     for kind, milliseconds in (
         ("input_seconds", usage.input_ms),
         ("output_seconds", usage.output_ms),
     ):
         if milliseconds:
-            rate = _find(kind, levels)
+            rate = rates.get(kind)
             yield kind, None if rate is None else -(-milliseconds * rate // 1_000)
-    yield from _named_parts("images", usage.images, tariff.card.image_prices, levels)
-    yield from _named_parts("tools", usage.tools, tariff.card.tool_prices, levels)
-    if fee := _find("requests", levels):
+    if usage.images:
+        yield from _named_parts("images", usage.images, tariff.card.image_prices, rates)
+    if usage.tools:
+        yield from _named_parts("tools", usage.tools, tariff.card.tool_prices, rates)
+    if fee := rates.get("requests"):
         yield "requests", fee * max(1, usage.requests)
 
 
 def _named_parts(
-    kind: str, used: Counts, prices: RateMap, levels: list[RateMap]
+    kind: str, used: Counts, prices: RateMap, rates: RateMap
 ) -> Iterator[tuple[str, int | None]]:
     for name, count in used:
-        rate = prices.get(name, _find(kind, levels))
+        rate = prices.get(name, rates.get(kind))
         yield kind, None if rate is None else count * rate
 
 

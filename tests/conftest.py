@@ -2,12 +2,18 @@
 
 import os
 
+import hypothesis
 import pytest
 from rest_framework.test import APIClient
 
 from tests.committed import books, committed_database
 
 __all__ = ["books", "committed_database"]
+
+
+# How long an example takes says what else the machine does, not whether it is right.
+hypothesis.settings.register_profile("tollgate", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("tollgate")
 
 
 def pytest_configure(config: pytest.Config) -> None:

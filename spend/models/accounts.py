@@ -124,11 +124,11 @@ class BudgetWindow(models.Model):
             models.Index(fields=["ends_at"], condition=Q(is_open=True), name="window_open_by_end"),
         ]
 
-    def is_open_at(self, now: "datetime") -> bool:
-        return self.is_open and (self.ends_at is None or self.ends_at > now)
-
     def __str__(self) -> str:
         return f"{self.budget_id} from {self.starts_at:%Y-%m-%d %H:%M}"
+
+    def is_open_at(self, now: "datetime") -> bool:
+        return self.is_open and (self.ends_at is None or self.ends_at > now)
 
 
 class FurtherDraw(models.Model):

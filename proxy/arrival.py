@@ -1,0 +1,57 @@
+"""Arrival: DRF's request as the gateway hands it to a view, its body already here."""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+from django.conf import settings
+from django.core.handlers.asgi import ASGIRequest
+from rest_framework.request import Request
+
+from proxy.call import parse_body
+from proxy.key_cards import KeyCard
+
+if TYPE_CHECKING:
+    from proxy.worker import Worker
+
+
+class Arrival(Request):
+    """`path` is what the path itself says, `has_left()` whether the client is still there."""
+
+    def __init__(
+        self,
+        scope: Mapping[str, Any],
+        raw: bytes,
+        *,
+        headers_by_name: Mapping[str, str],
+        caller: KeyCard,
+        call_id: UUID,
+        worker: "Worker",
+        path: Mapping[str, str],
+        has_left: Callable[[], bool],
+    ) -> None:
+        super().__init__(ASGIRequest(dict(scope), BytesIO(raw)))
+        self.raw = raw
+        self.headers_by_name = headers_by_name
+        self.user = self.auth = cast(Any, caller)
+        self.caller = caller
+        self.call_id = call_id
+        self.worker = worker
+        self.path_says = path
+        self.has_left = has_left
+
+    @cached_property
+    def data(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """The body as an object, parsed once. Raises Failure `invalid_json`."""
+        return parse_body(self.raw)
+
+    @property
+    def address(self) -> str | None:
+        """The client's; a forwarded one is believed from trusted proxies only."""
+        address: str | None = self._request.META.get("REMOTE_ADDR")
+        forwarded = self.headers_by_name.get("x-forwarded-for")
+        if forwarded and address in settings.TRUSTED_PROXIES:
+            return forwarded.split(",")[-1].strip()[:64]
+        return address
