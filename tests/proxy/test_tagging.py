@@ -330,6 +330,7 @@ def test_an_unknown_tag_may_be_created_from_a_template(gateway, books, key, mode
     name, other = unique("customer"), unique("other")
 
     answer = gateway.chat(model, key=key, tags=[name, other])
+    gateway.rest()
 
     tag = Tag.objects.get(name=name)
     assert (tag.budget.limit, tag.budget.duration) == (dollars("0.5"), "monthly")
