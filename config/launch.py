@@ -52,6 +52,7 @@ class Launch:
                 engines.clear()
                 self.folder.engines.unlink(missing_ok=True)
                 self.folder.children.unlink(missing_ok=True)
+                signals.ignore_from_now()
 
     def run_supervised(
         self, supervisor: Supervisor, engines: Engines, listener: socket.socket

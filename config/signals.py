@@ -31,6 +31,12 @@ class Signals:
         self.near.close()
         self.far.close()
 
+    def ignore_from_now(self) -> None:
+        """For a command that has nothing left to do but to exit: another Ctrl-C changes nothing."""
+        for number in STOPS:
+            self.earlier[number] = signal.SIG_IGN
+            signal.signal(number, signal.SIG_IGN)
+
     def count_stop(self, number: int, frame: FrameType | None) -> None:
         self.stops_asked += 1
 

@@ -264,8 +264,10 @@ def test_a_second_signal_ends_it_at_once(tmp_path):
         up.ready()
         children = up.children()
         with socket.create_connection(("127.0.0.1", int(up.url.rpartition(":")[2]))) as line:
-            line.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n")
-            line.sendall(b"Content-Length: 9\r\n\r\n")  # a call that does not come to its end
+            key = up.credentials()["master_key"]
+            head = ["POST /v1/chat/completions HTTP/1.1", "Host: localhost", "Content-Length: 9"]
+            head += [f"Authorization: Bearer {key}", "Content-Type: application/json"]
+            line.sendall("\r\n".join([*head, "", ""]).encode())  # and its body does not come
             time.sleep(0.3)
             up.process.send_signal(signal.SIGINT)
             time.sleep(0.3)
