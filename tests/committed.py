@@ -44,6 +44,14 @@ class Books:
         name = getattr(tag, "name", tag)
         return list(SpendLog.objects.filter(tag_set__tags__contains=[name]).order_by("id"))
 
+    def rows_once(self, tag, count: int) -> list[SpendLog]:
+        """A tag's rows, once there are so many; a refusal holds nothing to be waited for."""
+        deadline = time.monotonic() + REST_SECONDS_MAX
+        while len(rows := self.rows(tag)) < count:
+            assert time.monotonic() < deadline, f"{len(rows)} rows of {count}"
+            time.sleep(0.01)
+        return rows
+
     def row(self, call_id: str | UUID, *, seconds_max: float = REST_SECONDS_MAX) -> SpendLog:
         """The row of a call. Settling is off the response path, so it may come a moment later."""
         deadline = time.monotonic() + seconds_max

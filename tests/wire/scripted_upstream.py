@@ -1,4 +1,4 @@
-"""Scripted upstream: a provider over TCP that does what the model's name says, and keeps its own bill.
+"""Scripted upstream: a provider over TCP; it does what the model's name says and keeps a bill.
 
     python -m tests.wire.scripted_upstream --bill FILE [--input PRICE] [--output PRICE]
 
@@ -430,24 +430,27 @@ async def read_request(
     return headers, json.loads(body)
 
 
-async def main() -> None:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bill", required=True)
     parser.add_argument("--input", default="0.0000025")
     parser.add_argument("--output", default="0.00001")
     options = parser.parse_args()
+    with open(options.bill, "a") as lines:
+        asyncio.run(serve(Bill(lines, Fraction(options.input), Fraction(options.output))))
+
+
+async def serve(bill: Bill) -> None:
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    with open(options.bill, "a") as lines:
-        upstream = Upstream(Bill(lines, Fraction(options.input), Fraction(options.output)))
-        server = await asyncio.start_server(
-            upstream.serve, "127.0.0.1", 0, limit=1 << 26, backlog=CONNECTIONS_MAX
-        )
-        sys.stdout.write(f"port {server.sockets[0].getsockname()[1]}\n")
-        sys.stdout.flush()
-        await stopped.wait()
-        server.close()
+    server = await asyncio.start_server(
+        Upstream(bill).serve, "127.0.0.1", 0, limit=1 << 26, backlog=CONNECTIONS_MAX
+    )
+    sys.stdout.write(f"port {server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
+    await stopped.wait()
+    server.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()
