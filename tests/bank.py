@@ -24,6 +24,7 @@ from psycopg.conninfo import make_conninfo
 from spend.billing import Bill, Record
 from spend.estimate import Estimate
 from spend.ids import CallIds
+from spend.lanes import Request
 from spend.ledger import Draw, Hold, Intent, Ledger
 from spend.models import Budget, BudgetWindow, Reservation, SpendLog
 from spend.money import Nanos
@@ -156,6 +157,10 @@ class Bank:
         self.admitted += [answer.id for answer in answers if answer.hold]
         return answers
 
+    def ask_once(self, *requests: Ask) -> list[Any]:
+        """One batch of one question each; the verdicts as the SQL has them."""
+        return self.run(self._ask_once(requests))
+
     def call(
         self, draws: Sequence[Draw], expected: int = 1, bound: int | None = None, **fields: Any
     ) -> Ask:
@@ -228,6 +233,13 @@ class Bank:
             else Answer(ask.id, None, result)
             for ask, result in zip(requests, found, strict=True)
         ]
+
+    async def _ask_once(self, requests: Sequence[Ask]) -> list[Any]:
+        asking = (
+            self.ledger.lane.submit(Request(a.id, a.draws, a.estimate, HOLD_SECONDS, a.intent))
+            for a in requests
+        )
+        return list(await asyncio.gather(*asking))
 
     async def _settle(self, hold: Hold, bill: Bill, record: Record) -> None:
         self.ledger.settle(hold, bill, record)

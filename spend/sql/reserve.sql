@@ -105,17 +105,13 @@ begin
       insert into spend_reservation
         (id, worker, windows, holds, estimate, admitted_at, expires_at, intent)
         values (item.id, worker_id, call_windows, call_holds, item.expected, moment,
-                moment + make_interval(secs => item.seconds), item.intent)
-        on conflict (id) do nothing;
-      if found then
-        for n in 1..cardinality(item.draws) loop
-          slot := item.draws[n];
-          held[slot] := held[slot] + call_holds[n];
-          adds[slot] := adds[slot] + call_holds[n];
-        end loop;
-      else  -- twice in this batch
-        verdict := spend_known(item.id);
-      end if;
+                moment + make_interval(secs => item.seconds), item.intent);
+      known := known || item.id;  -- it may be twice in this batch
+      for n in 1..cardinality(item.draws) loop
+        slot := item.draws[n];
+        held[slot] := held[slot] + call_holds[n];
+        adds[slot] := adds[slot] + call_holds[n];
+      end loop;
     end if;
     verdicts := verdicts || coalesce(verdict, 'true'::json);
   end loop;
