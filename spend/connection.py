@@ -7,10 +7,10 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
 import psycopg
 from django.db import connections
-from psycopg.types.json import set_json_loads
+
+from spend.line import Line
 
 CONNECT_SECONDS = 2
 # A server that lost its client notices within half a minute, so that its locks are let go.
@@ -52,7 +52,7 @@ class LedgerConnection:
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         self._arguments = arguments
-        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._line: Line | None = None
         self._turn = asyncio.Lock()
 
     async def fetch_value(
@@ -65,12 +65,10 @@ class LedgerConnection:
         connection.
         """
         async with self._turn:
-            connection = await self._open()
-            alarm = asyncio.get_running_loop().call_later(seconds_max, hang_up, connection)
+            line = await self._open()
+            alarm = asyncio.get_running_loop().call_later(seconds_max, hang_up, line.connection)
             try:
-                cursor = connection.cursor(binary=True)
-                await cursor.execute(query, parameters, prepare=True)
-                row = await cursor.fetchone()
+                return await line.fetch_value(query, parameters)
             except (*BAD_ITEM, *BUSY):
                 raise
             except BaseException:  # whatever it was, this connection is not to be trusted again
@@ -78,16 +76,15 @@ class LedgerConnection:
                 raise
             finally:
                 alarm.cancel()
-        assert row is not None
-        return row[0]
 
     async def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
+        line, self._line = self._line, None
+        if line is not None:
+            await line.close()
 
-    async def _open(self) -> psycopg.AsyncConnection[Any]:
-        if self._connection is None or self._connection.closed:
+    async def _open(self) -> Line:
+        if self._line is None or not self._line.is_open:
+            await self.close()
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     opened = await psycopg.AsyncConnection.connect(
@@ -95,9 +92,8 @@ class LedgerConnection:
                     )
             except FAILURES as error:
                 raise NotConnected(str(error)) from error
-            set_json_loads(orjson.loads, opened)
-            self._connection = opened
-        return self._connection
+            self._line = Line(opened)
+        return self._line
 
 
 def hang_up(connection: psycopg.AsyncConnection[Any]) -> None:

@@ -818,9 +818,9 @@ def test_who_leaves_while_tags_are_interned_takes_no_connection_along(bank):
         stayer = asyncio.create_task(bank.ledger.intern_tags(["stayed"]))
         await asyncio.sleep(0.001)
         leaver.cancel()
-        return await stayer, bank.ledger.lane.connection._connection
+        return await stayer, bank.ledger.lane.connection._line
 
     stayed, connected = bank.run(leave())
 
     assert TagSet.objects.get(pk=stayed).tags == ["stayed"]
-    assert not connected.closed
+    assert connected.is_open
