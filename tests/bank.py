@@ -77,7 +77,7 @@ def connected_to(database: str) -> Iterator[None]:
     """Django's connection of this thread is a new one, to that database."""
     before = connection.settings_dict
     connection.close()
-    connection.settings_dict = {**before, "NAME": database}
+    point_to(database)
     try:
         yield
     finally:
@@ -85,8 +85,13 @@ def connected_to(database: str) -> Iterator[None]:
         connection.settings_dict = before
 
 
+def point_to(database: str) -> None:
+    """Within this thread, or this task and those that it starts."""
+    connection.settings_dict = {**connection.settings_dict, "NAME": database}
+
+
 def open_ledger(database: str, worker_id: int = WORKER_ID, **arguments: Any) -> Ledger:
-    """A ledger of that database, as a worker has it. The calling thread is another's no more."""
+    """A ledger of that database, as a worker has it."""
 
     def roll_over_here(budget_id: int) -> None:
         with connected_to(database):
@@ -94,7 +99,7 @@ def open_ledger(database: str, worker_id: int = WORKER_ID, **arguments: Any) -> 
 
     named = {"day_zone": settings.REPORT_TIME_ZONE, "refused_status": 400} | arguments
     named.setdefault("roll_over", lambda budget_id: asyncio.to_thread(roll_over_here, budget_id))
-    connection.settings_dict = {**connection.settings_dict, "NAME": database}
+    point_to(database)
     return Ledger(worker_id=worker_id, **named)
 
 
@@ -130,7 +135,13 @@ class Bank:
     # -- verbs -----------------------------------------------------------------------------------
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(ANSWER_SECONDS_MAX)
+        """What it returns; whatever it opens is a connection to the bank's database."""
+
+        async def run_here() -> Any:
+            point_to(self.database)
+            return await coroutine
+
+        return asyncio.run_coroutine_threadsafe(run_here(), self._loop).result(ANSWER_SECONDS_MAX)
 
     def reserve(
         self,
