@@ -5,9 +5,11 @@ import contextlib
 import json
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+Found = TypeVar("Found")
 
 ANSWER_SECONDS_MAX = 60.0
 
@@ -139,9 +141,23 @@ class Client:
             return await self.chat(model, **members)
         return None
 
-    def close(self) -> None:
+    async def close(self) -> None:
         for line in self.idle:
             line.hang_up()
+        await asyncio.sleep(0.01)  # for what was hung up to be closed
+
+
+def run(port: int, key: str, work: Callable[[Client], Awaitable[Found]]) -> Found:
+    """Run `work(client)` to its end, in a loop of its own."""
+
+    async def connected() -> Found:
+        client = Client(port, key)
+        try:
+            return await work(client)
+        finally:
+            await client.close()
+
+    return asyncio.run(connected())
 
 
 def chat(model: str, **members: Any) -> dict[str, Any]:

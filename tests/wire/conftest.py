@@ -1,6 +1,5 @@
 """Tests over the wire: a live server, a provider over TCP, real clients."""
 
-import asyncio
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from django.conf import settings as django_settings
 
 from tests.committed import Books
 from tests.factories import make_key, make_model
-from tests.wire.client import Client
+from tests.wire import client
 from tests.wire.live import Provider, Server, providing, serving, url_of_database
 
 PREFIX = "scripted/"
@@ -60,17 +59,7 @@ def key(books: Books):
 def run(server: Server, key, books: Books, scripted) -> Iterator[Callable[..., Any]]:
     """Runs `work(client)` to its end; afterwards the books balance."""
 
-    def run_with(work: Callable[[Client], Any], *, secret: str | None = None) -> Any:
-        async def connected() -> Any:
-            client = Client(server.port, secret or key.secret)
-            try:
-                return await work(client)
-            finally:
-                client.close()
-
-        return asyncio.run(connected())
-
-    yield run_with
+    yield lambda work: client.run(server.port, key.secret, work)
     books.check()
 
 
