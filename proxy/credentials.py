@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
 
@@ -49,7 +50,12 @@ def digest_of(key: str) -> str:
 
 def is_master(digest: str) -> bool:
     """Whether this is the master key's digest, in constant time; without a master key nobody is."""
-    return bool(settings.MASTER_KEY) and compare_digest(digest, digest_of(settings.MASTER_KEY))
+    return bool(settings.MASTER_KEY) and compare_digest(digest, _master_digest(settings.MASTER_KEY))
+
+
+@lru_cache(1)
+def _master_digest(master_key: str) -> str:
+    return digest_of(master_key)
 
 
 def refusal_of_missing() -> Failure:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -51,6 +52,10 @@ class DeploymentCard:
     book: PriceBook | None = field(repr=False, default=None)
 
     @property
+    def id_text(self) -> str:
+        return id_text(self.id)
+
+    @property
     def is_wildcard(self) -> bool:
         return self.model_name.endswith("*")
 
@@ -84,6 +89,9 @@ class DeploymentCard:
                 self.book, self.id, self.provider, self.base_model or upstream_model
             )
         return replace(self, upstream_model=upstream_model, tariff=tariff, book=None)
+
+
+id_text = lru_cache(4096)(str)
 
 
 def load_catalogue(now: datetime) -> tuple[DeploymentCard, ...]:

@@ -153,7 +153,7 @@ def is_event_stream(reply: Reply) -> bool:
 
 
 async def relay_answer(attempt: Attempt, reply: Reply) -> None:
-    raw = await read_whole(reply)
+    raw = await reply.read_whole(bytes_max=ANSWER_BYTES_MAX)
     attempt.clock_upstream()
     body = parse_answer(raw)
     if body is None:
@@ -168,17 +168,6 @@ async def relay_answer(attempt: Attempt, reply: Reply) -> None:
     attempt.outlet.open(Answer(200, JSON_HEADERS + attempt.explain(), raw))
 
 
-async def read_whole(reply: Reply) -> bytes:
-    chunks = []
-    size = 0
-    while (chunk := await reply.read_chunk()) is not None:
-        size += len(chunk)
-        if size > ANSWER_BYTES_MAX:
-            raise Broken("the answer is too large")
-        chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
 def parse_answer(raw: bytes) -> Mapping[str, Any] | None:
     try:
         body = orjson.loads(raw)
@@ -189,7 +178,7 @@ def parse_answer(raw: bytes) -> Mapping[str, Any] | None:
 
 async def pass_error(attempt: Attempt, reply: Reply) -> None:
     """The upstream said no: its error, without its secrets; nothing is billed."""
-    body = parse_answer(await read_whole(reply))
+    body = parse_answer(await reply.read_whole(bytes_max=ANSWER_BYTES_MAX))
     attempt.meter.reject()
     if body is not None:
         attempt.meter.read_answer(body)

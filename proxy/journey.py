@@ -89,7 +89,7 @@ def record_of(attempt: Attempt) -> Record:
         upstream_request_id=meter.upstream_request_id or None,
         attempts=[
             {
-                "model_id": str(attempt.plan.route.card.id),
+                "model_id": attempt.plan.route.card.id_text,
                 "status": attempt.status or None,
                 "ms": milliseconds,
             }

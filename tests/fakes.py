@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxy.upstreams.contract import Outbound, Timeouts
+from proxy.upstreams.contract import Outbound, Timeouts, collect
 
 GATE_SECONDS_MAX = 20.0
 USAGE = {"prompt_tokens": 12, "completion_tokens": 18, "total_tokens": 30}
@@ -105,6 +105,9 @@ class FakeExchange:
             if chunk is not None:
                 return chunk
         return None
+
+    async def read_whole(self, *, bytes_max: int) -> bytes:
+        return await collect(self, bytes_max=bytes_max)
 
 
 async def take(step: Step) -> bytes | None:

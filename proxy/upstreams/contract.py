@@ -54,6 +54,21 @@ class Reply(Protocol):
         """The next bytes, None at the end. Raises Broken or Silent."""
         ...
 
+    async def read_whole(self, *, bytes_max: int) -> bytes:
+        """All that is left, as `read_chunk` would give it. Raises Broken for more than that."""
+        return await collect(self, bytes_max=bytes_max)
+
+
+async def collect(reply: Reply, *, bytes_max: int) -> bytes:
+    chunks = []
+    size = 0
+    while (chunk := await reply.read_chunk()) is not None:
+        size += len(chunk)
+        if size > bytes_max:
+            raise Broken("the answer is too large")
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
 
 class Exchange(Protocol):
     """Entering sends the request and waits for the head. Raises Unsent, Silent or Broken."""

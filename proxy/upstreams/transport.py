@@ -1,6 +1,7 @@
 """The wire to upstreams: the only file that knows the HTTP client."""
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import timedelta
 from types import TracebackType
 from typing import Any
@@ -14,7 +15,15 @@ from pyreqwest.exceptions import (
     PyreqwestError,
 )
 
-from proxy.upstreams.contract import Broken, Outbound, Silent, Timeouts, Unsent
+from proxy.upstreams.contract import (
+    Broken,
+    Outbound,
+    Reply,
+    Silent,
+    Timeouts,
+    Unsent,
+    collect,
+)
 
 CONNECTIONS_IDLE_MAX = 512
 IDLE_SECONDS = 60
@@ -95,8 +104,9 @@ class WireExchange:
         await self._stream.__aexit__(kind, error, trace)
 
 
-class WireReply:
+class WireReply(Reply):
     def __init__(self, response: Any, gap_seconds: float) -> None:
+        self._response = response
         self._reader = response.body_reader
         self._header = response.get_header
         self._gap_seconds = gap_seconds
@@ -107,11 +117,20 @@ class WireReply:
         return value
 
     async def read_chunk(self) -> bytes | None:
+        chunk = await self._read(self._reader.read_chunk())
+        return None if chunk is None else bytes(chunk)
+
+    async def read_whole(self, *, bytes_max: int) -> bytes:
+        length = self._header("content-length") or ""
+        if length.isdigit() and int(length) <= ANSWER_BUFFER_BYTES <= bytes_max:
+            return bytes(await self._read(self._response.bytes()))  # it has come with its head
+        return await collect(self, bytes_max=bytes_max)
+
+    async def _read(self, reading: Awaitable[Any]) -> Any:
         try:
             async with asyncio.timeout(self._gap_seconds):
-                chunk = await self._reader.read_chunk()
+                return await reading
         except TimeoutError as error:
             raise Silent("the answer fell silent") from error
         except PyreqwestError as error:
             raise Broken("the connection broke within the answer") from error
-        return None if chunk is None else bytes(chunk)
