@@ -66,7 +66,7 @@ class LedgerConnection:
         """
         async with self._turn:
             line = await self._open()
-            alarm = asyncio.get_running_loop().call_later(seconds_max, hang_up, line.connection)
+            alarm = asyncio.get_running_loop().call_later(seconds_max, line.hang_up)
             try:
                 return await line.fetch_value(query, parameters)
             except (*BAD_ITEM, *BUSY):

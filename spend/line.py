@@ -6,6 +6,7 @@ answer with JSON, that was a fifth of a worker's time.
 """
 
 import asyncio
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,9 @@ class Line:
         self._names: dict[str, bytes] = {}
         self._waiter: asyncio.Future[pq.abc.PGresult] | None = None
         self._result: pq.abc.PGresult | None = None
-        self._socket = self._pq.socket
+        # The loop watches a descriptor of our own: libpq closes its one when the server is gone, and
+        # of a closed one the loop hears nothing, or what befalls the next connection of its number.
+        self._socket = os.dup(self._pq.socket)
         self._loop.add_reader(self._socket, self._read)
 
     @property
@@ -51,8 +54,13 @@ class Line:
     async def close(self) -> None:
         self._loop.remove_reader(self._socket)
         self._loop.remove_writer(self._socket)
+        os.close(self._socket)
         self._fail(psycopg.OperationalError("the line was closed"))
         await self.connection.close()
+
+    def hang_up(self) -> None:
+        """Whoever waits for an answer hears at once that none will come. Then close it."""
+        self._fail(psycopg.OperationalError("no answer in time"))
 
     async def _answer(self) -> pq.abc.PGresult:
         self._waiter = self._loop.create_future()
