@@ -30,8 +30,8 @@ class Line:
         self._names: dict[str, bytes] = {}
         self._waiter: asyncio.Future[pq.abc.PGresult] | None = None
         self._result: pq.abc.PGresult | None = None
-        # The loop watches a descriptor of our own: libpq closes its one when the server is gone, and
-        # of a closed one the loop hears nothing, or what befalls the next connection of its number.
+        # The loop watches a descriptor of our own: libpq closes its one when the server is gone,
+        # and then the loop hears nothing, or what befalls the next connection of that number.
         self._socket = os.dup(self._pq.socket)
         self._loop.add_reader(self._socket, self._read)
 

@@ -261,6 +261,7 @@ class Bank:
         await self._flush()
 
     async def _flush(self) -> None:
+        await self.ledger.settles.flush()
         while not self.ledger.settles.is_idle:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.001)
 
@@ -276,11 +277,11 @@ def bank_database(worker_id, django_db_blocker) -> Iterator[str]:
         with django_db_blocker.unblock(), connected_to(name):
             call_command("migrate", "spend", verbosity=0)
         yield name
-        postgres.execute(f'drop database "{name}" with (force)')
+        postgres.execute(f'drop database if exists "{name}" with (force)')
 
 
 @pytest.fixture
-def books(bank_database, django_db_blocker) -> Iterator[str]:
+def bank_books(bank_database, django_db_blocker) -> Iterator[str]:
     """Within a test that uses it, Django's connection is one to empty books that commit."""
     with django_db_blocker.unblock(), connected_to(bank_database):
         yield bank_database
@@ -288,8 +289,8 @@ def books(bank_database, django_db_blocker) -> Iterator[str]:
 
 
 @pytest.fixture
-def bank(books) -> Iterator[Bank]:
-    opened = Bank(books)
+def bank(bank_books) -> Iterator[Bank]:
+    opened = Bank(bank_books)
     yield opened
     opened.close()
 

@@ -1,5 +1,5 @@
 """What the tests of the bank stand on."""
 
-from tests.bank import bank, bank_database, books
+from tests.bank import bank, bank_books, bank_database
 
-__all__ = ["bank", "bank_database", "books"]
+__all__ = ["bank", "bank_books", "bank_database"]

@@ -30,7 +30,7 @@ def let_end(budget, ago=timedelta(hours=1)) -> None:
 # -- create --------------------------------------------------------------------------------------
 
 
-def test_it_works(books):
+def test_it_works(bank_books):
     budget = create_budget(limit=dollars("5"), duration="30d", mode="strict")
 
     (window,) = windows_of(budget)
@@ -41,13 +41,13 @@ def test_it_works(books):
     assert abs(database_now() - budget.anchor) < timedelta(seconds=5)
 
 
-def test_a_budget_without_a_duration_never_resets(books):
+def test_a_budget_without_a_duration_never_resets(bank_books):
     budget = make_budget(limit="1")
 
     assert [window.ends_at for window in windows_of(budget)] == [None]
 
 
-def test_a_start_that_is_given_moves_the_phase(books):
+def test_a_start_that_is_given_moves_the_phase(bank_books):
     start = database_now().replace(microsecond=0) - timedelta(days=1, hours=2)
 
     budget = make_budget(limit="1", duration="1d", start=start)
@@ -67,7 +67,7 @@ def test_a_start_that_is_given_moves_the_phase(books):
         ({"mode": "lenient"}, "budget_mode_known"),
     ],
 )
-def test_the_engine_refuses_terms_that_cannot_be(books, terms, constraint):
+def test_the_engine_refuses_terms_that_cannot_be(bank_books, terms, constraint):
     with pytest.raises(IntegrityError, match=constraint):
         create_budget(**terms)
 
@@ -154,7 +154,7 @@ def test_another_schedule_closes_the_window_and_opens_the_next(bank):
     assert bank.differences() == []
 
 
-def test_the_same_terms_change_nothing(books):
+def test_the_same_terms_change_nothing(bank_books):
     budget = make_budget(limit="1", duration="30d")
     before = windows_of(budget)
 
@@ -168,7 +168,7 @@ def test_the_same_terms_change_nothing(books):
     assert Budget.objects.get(pk=budget.pk).updated_at == budget.updated_at
 
 
-def test_an_edit_after_a_window_has_ended_leaves_that_window_its_terms(books):
+def test_an_edit_after_a_window_has_ended_leaves_that_window_its_terms(bank_books):
     budget = make_budget(limit="1", duration="30d")
     let_end(budget)
 
@@ -180,7 +180,7 @@ def test_an_edit_after_a_window_has_ended_leaves_that_window_its_terms(books):
     assert recount() == []
 
 
-def test_a_new_schedule_leaves_an_ended_window_its_end(books):
+def test_a_new_schedule_leaves_an_ended_window_its_end(bank_books):
     budget = make_budget(limit="1", duration="30d")
     let_end(budget)
     (before,) = windows_of(budget)
@@ -193,14 +193,14 @@ def test_a_new_schedule_leaves_an_ended_window_its_end(books):
     assert recount() == []
 
 
-def test_an_edit_and_a_new_window_at_once_lose_neither(books):
+def test_an_edit_and_a_new_window_at_once_lose_neither(bank_books):
     """Each round a window has ended; who opens the next one and who edits the limit meet."""
     budget = make_budget(limit="1", duration="1h")
     for round_number in range(1, 16):
         let_end(budget, ago=timedelta(seconds=1))
         limit = dollars(str(round_number))
         errors = run_together(
-            books,
+            bank_books,
             lambda: roll_over(budget.pk),
             lambda limit=limit: change_budget(Budget.objects.get(pk=budget.pk), {"limit": limit}),
             lambda: roll_over(budget.pk),
@@ -259,10 +259,10 @@ def test_a_reset_of_a_budget_that_never_resets(bank):
     assert bank.differences() == []
 
 
-def test_resets_at_once_each_keep_their_window(books):
+def test_resets_at_once_each_keep_their_window(bank_books):
     budget = make_budget(limit="1", duration="1s")
 
-    errors = run_together(books, *[lambda: reset_budget(budget)] * 6)
+    errors = run_together(bank_books, *[lambda: reset_budget(budget)] * 6)
 
     assert errors == []
     assert BudgetWindow.objects.open().filter(budget=budget).count() == 1
@@ -284,7 +284,7 @@ def test_a_closed_budget_is_left_to_history(bank):
     assert bank.differences() == []
 
 
-def test_closing_twice_changes_nothing(books):
+def test_closing_twice_changes_nothing(bank_books):
     budget = make_budget(limit="1")
     close_budget(budget)
     (first,) = windows_of(budget)
@@ -294,7 +294,7 @@ def test_closing_twice_changes_nothing(books):
     assert windows_of(budget)[0].ends_at == first.ends_at
 
 
-def test_the_engine_keeps_one_open_window(books):
+def test_the_engine_keeps_one_open_window(bank_books):
     budget = make_budget(limit="1")
 
     with connection.cursor() as cursor, pytest.raises(IntegrityError, match="one_open_window"):

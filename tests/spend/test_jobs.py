@@ -17,7 +17,7 @@ from tests.bank import connected_to, draw_on
 from tests.factories import make_budget
 
 
-def test_it_works(books):
+def test_it_works(bank_books):
     assert run_single("sweep", lambda: 7) is True
 
     run = JobRun.objects.get(job="sweep")
@@ -26,11 +26,11 @@ def test_it_works(books):
     assert abs(database_now() - run.finished_at) < timedelta(seconds=10)
 
 
-def test_it_does_not_run_while_another_process_does(books):
+def test_it_does_not_run_while_another_process_does(bank_books):
     started, go_on, ran = threading.Event(), threading.Event(), []
 
     def run_slowly() -> None:
-        with connected_to(books):
+        with connected_to(bank_books):
             run_single("sweep", lambda: (started.set(), go_on.wait(10), ran.append("slow"))[2])
 
     slow = threading.Thread(target=run_slowly)
@@ -46,7 +46,7 @@ def test_it_does_not_run_while_another_process_does(books):
     assert run_single("sweep", lambda: ran.append("third")) is True
 
 
-def test_it_tells_what_a_job_met_and_may_run_again(books):
+def test_it_tells_what_a_job_met_and_may_run_again(bank_books):
     run_single("sweep", lambda: 1)
     first = JobRun.objects.get(job="sweep")
 
@@ -59,7 +59,7 @@ def test_it_tells_what_a_job_met_and_may_run_again(books):
     assert run_single("sweep", lambda: 2) is True
 
 
-def test_it_tells_what_a_job_met_when_the_session_is_lost(books):
+def test_it_tells_what_a_job_met_when_the_session_is_lost(bank_books):
     def lose_the_session() -> None:
         with connection.cursor() as cursor:
             cursor.execute("select pg_terminate_backend(pg_backend_pid())")
@@ -71,7 +71,7 @@ def test_it_tells_what_a_job_met_when_the_session_is_lost(books):
     assert run_single("sweep", lambda: 2) is True
 
 
-def test_a_killed_process_does_not_block_the_next_run(books):
+def test_a_killed_process_does_not_block_the_next_run(bank_books):
     holder = psycopg.connect(**connection_arguments(), autocommit=True)
     holder.execute("select pg_advisory_lock(7002, hashtext('sweep'))")
     assert run_single("sweep", lambda: 1) is False

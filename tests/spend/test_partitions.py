@@ -21,7 +21,7 @@ NEXT_MONTH = (LONG_AGO + timedelta(days=31)).replace(
 
 
 @pytest.fixture
-def partitions(books):
+def partitions(bank_books):
     """Their names; what a test makes is dropped after it."""
     before = partition_names()
     yield partition_names

@@ -33,7 +33,7 @@ def let_end(budget) -> BudgetWindow:
     return place(budget, starts_at=ended_at - timedelta(days=1), ends_at=ended_at)
 
 
-def test_it_works(books):
+def test_it_works(bank_books):
     budget = make_budget(limit="1", duration="1d")
     ended = let_end(budget)
 
@@ -45,7 +45,7 @@ def test_it_works(books):
     assert not BudgetWindow.objects.get(pk=ended.pk).is_open
 
 
-def test_it_keeps_the_window_that_the_clock_is_in(books):
+def test_it_keeps_the_window_that_the_clock_is_in(bank_books):
     budget = make_budget(limit="1", duration="1d")
     window = BudgetWindow.objects.get(budget=budget)
 
@@ -53,14 +53,14 @@ def test_it_keeps_the_window_that_the_clock_is_in(books):
     assert BudgetWindow.objects.count() == 1
 
 
-def test_it_keeps_a_window_that_never_ends(books):
+def test_it_keeps_a_window_that_never_ends(bank_books):
     budget = make_budget(limit="1")
     BudgetWindow.objects.update(starts_at=database_now() - 40 * YEAR)
 
     assert roll_over(budget.pk) == BudgetWindow.objects.get(budget=budget).pk
 
 
-def test_it_passes_over_periods_in_which_nobody_called(books):
+def test_it_passes_over_periods_in_which_nobody_called(bank_books):
     budget = make_budget(limit="1", duration="1d")
     start = database_now().replace(microsecond=0) - timedelta(days=10, hours=1)
     place(budget, starts_at=start, ends_at=start + timedelta(days=1))
@@ -71,14 +71,14 @@ def test_it_passes_over_periods_in_which_nobody_called(books):
     assert BudgetWindow.objects.count() == 2
 
 
-def test_it_opens_one_window_when_many_ask_at_once(books):
+def test_it_opens_one_window_when_many_ask_at_once(bank_books):
     budgets = [make_budget(limit="1", duration="1d") for _ in range(5)]
     for budget in budgets:
         let_end(budget)
     found: list[tuple[int, int]] = []
 
     def ask() -> None:
-        with connected_to(books):
+        with connected_to(bank_books):
             found.extend((budget.pk, roll_over(budget.pk)) for budget in budgets)
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
@@ -93,7 +93,7 @@ def test_it_opens_one_window_when_many_ask_at_once(books):
     assert recount() == []
 
 
-def test_it_opens_no_window_before_the_newest_one_ends(books):
+def test_it_opens_no_window_before_the_newest_one_ends(bank_books):
     """The clock was set back over a window's edge: it stays, and nobody gets a second budget."""
     budget = make_budget(limit="1", duration="1d")
     now = database_now()
@@ -103,7 +103,7 @@ def test_it_opens_no_window_before_the_newest_one_ends(books):
     assert BudgetWindow.objects.count() == 1
 
 
-def test_a_budget_that_was_closed_opens_again_where_it_ended(books):
+def test_a_budget_that_was_closed_opens_again_where_it_ended(bank_books):
     """A card may be a second old: somebody draws once more on a budget that nobody owns now."""
     budget = make_budget(limit="1", duration="1d")
     first = BudgetWindow.objects.get(budget=budget)
@@ -118,13 +118,13 @@ def test_a_budget_that_was_closed_opens_again_where_it_ended(books):
     assert recount() == []
 
 
-def test_it_opens_one_window_of_a_closed_budget_when_many_ask_at_once(books):
+def test_it_opens_one_window_of_a_closed_budget_when_many_ask_at_once(bank_books):
     budget = make_budget(limit="1", duration="1d")
     close_budget(budget)
     found = []
 
     def ask() -> None:
-        with connected_to(books):
+        with connected_to(bank_books):
             found.append(roll_over(budget.pk))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
@@ -138,19 +138,19 @@ def test_it_opens_one_window_of_a_closed_budget_when_many_ask_at_once(books):
     assert BudgetWindow.objects.count() == 2
 
 
-def test_it_does_not_know_a_budget_that_is_gone(books):
+def test_it_does_not_know_a_budget_that_is_gone(bank_books):
     with pytest.raises(BudgetUnavailable):
         roll_over(999_999)
 
 
-def test_it_takes_the_limit_of_an_edit_that_commits_meanwhile(books):
+def test_it_takes_the_limit_of_an_edit_that_commits_meanwhile(bank_books):
     """It waits for the edit, and the new window has the new limit; neither waits for ever."""
     budget = make_budget(limit="1", duration="1d")
     let_end(budget)
 
     with psycopg.connect(**connection_arguments()) as editor:
         editor.execute("select 1 from spend_budget where id = %s for update", [budget.pk])
-        opener = threading.Thread(target=roll_over_in, args=(books, budget.pk))
+        opener = threading.Thread(target=roll_over_in, args=(bank_books, budget.pk))
         opener.start()
         opener.join(0.3)
         assert opener.is_alive()
@@ -168,7 +168,7 @@ def roll_over_in(database: str, budget_id: int) -> None:
         roll_over(budget_id)
 
 
-def test_it_opens_the_windows_of_idle_budgets(books):
+def test_it_opens_the_windows_of_idle_budgets(bank_books):
     idle = [make_budget(limit="1", duration="1d") for _ in range(3)]
     make_budget(limit="1", duration="1d")
     make_budget(limit="1")
@@ -188,7 +188,7 @@ def test_it_opens_the_windows_of_idle_budgets(books):
     ("duration", "time_zone"),
     [("monthly", "Europe/Berlin"), ("weekly", "Pacific/Auckland"), ("1mo", "UTC"), ("2w", "UTC")],
 )
-def test_windows_follow_one_another_without_a_gap(books, duration, time_zone):
+def test_windows_follow_one_another_without_a_gap(bank_books, duration, time_zone):
     budget = make_budget(limit="1", duration=duration, time_zone=time_zone)
     for _ in range(4):
         window = BudgetWindow.objects.open().get(budget=budget)
@@ -218,7 +218,7 @@ def test_money_of_a_call_stays_in_the_window_that_admitted_it(bank):
     assert bank.differences() == []
 
 
-def test_the_database_has_the_only_clock(books, monkeypatch):
+def test_the_database_has_the_only_clock(bank_books, monkeypatch):
     monkeypatch.setattr("time.time", lambda: datetime(2066, 1, 1, tzinfo=UTC).timestamp())
 
     with connection.cursor() as cursor:
