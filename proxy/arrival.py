@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 class Arrival(Request):
-    """`path` is what the path itself says, `has_left()` whether the client is still there."""
+    """DRF's request, made of what is here; Django's is made when somebody asks for it.
+
+    `path` is what the path itself says, `has_left()` whether the client is still there."""
 
     def __init__(
         self,
@@ -32,15 +34,26 @@ class Arrival(Request):
         path: Mapping[str, str],
         has_left: Callable[[], bool],
     ) -> None:
-        super().__init__(ASGIRequest(dict(scope), BytesIO(raw)))
+        # Not DRF's own: it would make Django's request, which no call needs, and find parsers.
+        self._scope = scope
         self.raw = raw
         self.headers_by_name = headers_by_name
-        self.user = self.auth = cast(Any, caller)
+        self._user = self._auth = cast(Any, caller)
         self.caller = caller
         self.call_id = call_id
         self.worker = worker
         self.path_says = path
         self.has_left = has_left
+
+    @property
+    def method(self) -> str:  # type: ignore[override]
+        method: str = self._scope["method"]
+        return method
+
+    @cached_property
+    def _request(self) -> ASGIRequest:  # type: ignore[override]
+        """Django's request, for whoever asks for more than is here."""
+        return ASGIRequest(dict(self._scope), BytesIO(self.raw))
 
     @cached_property
     def data(self) -> Mapping[str, Any]:  # type: ignore[override]
@@ -50,7 +63,8 @@ class Arrival(Request):
     @property
     def address(self) -> str | None:
         """The client's; a forwarded one is believed from trusted proxies only."""
-        address: str | None = self._request.META.get("REMOTE_ADDR")
+        client = self._scope.get("client")
+        address: str | None = client[0] if client else None
         forwarded = self.headers_by_name.get("x-forwarded-for")
         if forwarded and address in settings.TRUSTED_PROXIES:
             return forwarded.split(",")[-1].strip()[:64]

@@ -144,6 +144,9 @@ def too_large() -> Failure:
 
 def has_left(receive: Receive) -> bool:
     """Whether the client has hung up, as far as is known without waiting."""
+    known = getattr(getattr(receive, "__self__", None), "disconnected", None)
+    if isinstance(known, bool):  # uvicorn's cycle notes it
+        return known
     message = receive_now(receive)
     return message is not None and message["type"] == "http.disconnect"
 
