@@ -53,14 +53,15 @@ class Line:
 
     async def read_answer(self) -> Answer:
         status, headers = await self.read_head()
+        return Answer(status, headers, await self.read_body(headers))
+
+    async def read_body(self, headers: dict[str, str]) -> bytes:
         try:
             if headers.get("transfer-encoding") == "chunked":
-                body = b"".join([chunk async for chunk in self.chunks()])
-            else:
-                body = await self.reader.readexactly(int(headers.get("content-length", 0)))
+                return b"".join([chunk async for chunk in self.chunks()])
+            return await self.reader.readexactly(int(headers.get("content-length", 0)))
         except (asyncio.IncompleteReadError, OSError) as error:
             raise Cut from error
-        return Answer(status, headers, body)
 
     async def read_head(self) -> tuple[int, dict[str, str]]:
         try:

@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
+
 from config.accounts import die_with_parent
 from config.environment import ROOT
 from config.listening import listen
+from spend.presence import LOCK_CLASS
 
 READY_SECONDS_MAX = 30.0
 
@@ -63,12 +66,16 @@ class Server:
         self.workers.append(worker)
         return worker
 
-    def wait_until_ready(self) -> None:
-        """Every worker answers: they take turns at the socket, so each is asked by its own log."""
+    def wait_until_ready(self, before: int) -> None:
+        """Every worker is there: each holds the lock that says that it lives."""
         deadline = time.monotonic() + READY_SECONDS_MAX
-        while not self.is_ready():
+        while count_living(self.database_url) < before + len(self.workers) or not self.is_ready():
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.05)
+
+    @property
+    def database_url(self) -> str:
+        return self.environment["DATABASE_URL"]
 
     def is_ready(self) -> bool:
         line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
@@ -86,15 +93,29 @@ class Server:
             worker.wait()
 
 
+def count_living(database_url: str) -> int:
+    with psycopg.connect(database_url, autocommit=True) as database:
+        found = database.execute(
+            "select count(*) from pg_locks l join pg_database d on d.oid = l.database"
+            " where d.datname = current_database() and locktype = 'advisory' and classid = %s",
+            [LOCK_CLASS],
+        ).fetchone()
+    return found[0]
+
+
 @contextlib.contextmanager
-def serving(database_url: str, log: Path, *, workers: int = 1, **settings: str) -> Iterator[Server]:
+def serving(
+    database_url: str, log: Path, *, workers: int = 1, waits: bool = True, **settings: str
+) -> Iterator[Server]:
     environment = {**os.environ, "DATABASE_URL": database_url, **settings}
     with listen("127.0.0.1", 0) as listener:
         server = Server(listener, environment, log)
         try:
+            before = count_living(database_url) if waits else 0
             for _ in range(workers):
                 server.start_worker()
-            server.wait_until_ready()
+            if waits:
+                server.wait_until_ready(before)
             yield server
         finally:
             server.stop()
