@@ -28,6 +28,9 @@ OPTIONAL: dict[str, Any] = {"required": False}
 DAYS = 7
 PAGE_ROWS = 50
 PAGE_ROWS_MAX = 1_000
+PAGE_DAYS = 31
+PAGE_DAYS_MAX = 1_000
+HOUR_SECONDS = 3_600
 TEXT_MAX = 512
 TAGS_MAX = 20
 NAMES_MAX = 200
@@ -37,6 +40,8 @@ USE_CURSOR = f"reaches the first {COUNTED_MAX} rows only; go on with cursor"
 LITELLM_LOG_QUERY = frozenset(
     {"user_id", "team_id", "summarize", "error_code", "error_message", "organization_id"}
 )
+
+LITELLM_ACTIVITY_QUERY = frozenset({"timezone", "exclude_tags", "exclude_entity_ids"})
 
 
 class Line(serializers.CharField):
@@ -106,17 +111,43 @@ class LogQuery(StrictQuery):
         return attrs
 
 
-class TotalsQuery(RangeQuery):
+class ReportRange(RangeQuery):
+    """Roll-ups are by the hour: a time within one would leave out calls, or add some."""
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        for name in ("start_date", "end_date"):
+            at = attrs.get(name)
+            if isinstance(at, datetime) and at.timestamp() % HOUR_SECONDS:
+                raise ValidationError({name: "must be a date, or a time on the hour"})
+        return super().validate(attrs)
+
+
+class TotalsQuery(ReportRange):
     tags = Line(**OPTIONAL, help_text="Names with commas between them.")
 
     def validate_tags(self, value: str) -> list[str]:
-        names = [name.strip() for name in value.split(",") if name.strip()]
-        if len(names) > NAMES_MAX:
-            raise ValidationError(f"must have at most {NAMES_MAX} names")
-        return names
+        return listed_tags(value)
 
 
-class ReportQuery(RangeQuery):
+class ActivityQuery(ReportRange):
+    litellm = LITELLM_ACTIVITY_QUERY
+    start_date = Moment()
+    end_date = Moment()
+    tags = Line(**OPTIONAL, help_text="Names with commas between them: calls with any of them.")
+    model = Line(**OPTIONAL, help_text="As it was asked for.")
+    api_key = KeyName(
+        characters_max=TEXT_MAX, **OPTIONAL, help_text="The key's secret, its hash, or its key_id."
+    )
+    page = serializers.IntegerField(min_value=1, max_value=COUNTED_MAX, default=1)
+    page_size = serializers.IntegerField(
+        min_value=1, max_value=PAGE_DAYS_MAX, default=PAGE_DAYS, help_text="Dates."
+    )
+
+    def validate_tags(self, value: str) -> list[str]:
+        return listed_tags(value)
+
+
+class ReportQuery(ReportRange):
     repeated = frozenset({"tag"})
     group_by = Line(help_text="One or two of tag, key, model, day, with a comma between them.")
     tag = serializers.ListField(child=TagName(), max_length=TAGS_MAX, **OPTIONAL)
@@ -132,6 +163,16 @@ class ReportQuery(RangeQuery):
         if unknown := [name for name in groups if name not in GROUPS]:
             raise ValidationError(f"cannot be {unknown[0]}: only {', '.join(GROUPS)}")
         return groups
+
+
+def listed_tags(text: str) -> list[str]:
+    """Raises ValidationError."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise ValidationError("must name a tag")
+    if len(names) > NAMES_MAX:
+        raise ValidationError(f"must have at most {NAMES_MAX} names")
+    return list(dict.fromkeys(names))
 
 
 def search_of(asked: Mapping[str, Any], *, seen_by: UUID | None) -> LogSearch:

@@ -4,7 +4,7 @@ from django.urls import URLPattern, path
 from rest_framework.views import APIView
 
 from proxy import docs, health
-from proxy.api import budgets, deployments, keys, spend
+from proxy.api import activity, budgets, deployments, keys, spend
 from tags.views import paths
 
 ENDS = ("", "/")
@@ -43,6 +43,7 @@ urlpatterns = [
     *aliases("v1/model/info", deployments.ModelInfoView),
     *paths("model/<str:model_id>/update", deployments.PatchModelView),
     # -- spend
+    *paths("tag/daily/activity", activity.DailyActivityView),
     *paths("spend/logs", spend.LogArrayView),
     *paths("spend/logs/v2", spend.LogPageView),
     *aliases("spend/logs/ui", spend.LogPageView),
