@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 
+from proxy.credentials import new_secret
 from tests.committed import Books
+from tests.engine_room import wait_until
 from tests.factories import make_key, make_model
 from tests.wire import client
 from tests.wire.live import Provider, Server, providing, serving, url_of_database
@@ -59,8 +61,28 @@ def key(books: Books):
 def run(server: Server, key, books: Books, scripted) -> Iterator[Callable[..., Any]]:
     """Runs `work(client)` to its end; afterwards the books balance."""
 
-    yield lambda work: client.run(server.port, key.secret, work)
+    def run_heard(work: Callable[..., Any]) -> Any:
+        hear(server)
+        return client.run(server.port, key.secret, work)
+
+    yield run_heard
     books.check()
+
+
+def hear(server: Server) -> None:
+    """Until a server of one worker has heard of all rows that were changed before.
+
+    It remembers for seconds that a key is unknown, so it knows the key only when it was told; and
+    it is told of changes in their order.
+    """
+    secret = new_secret()
+
+    async def status(caller: client.Client) -> int:
+        return (await caller.call("/v1/models", method="GET")).status
+
+    assert client.run(server.port, secret, status) == 401
+    make_key(secret=secret)
+    wait_until(lambda: client.run(server.port, secret, status) == 200)
 
 
 @pytest.fixture

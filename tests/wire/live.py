@@ -23,6 +23,7 @@ from config.listening import listen
 from spend.presence import LOCK_CLASS
 
 READY_SECONDS_MAX = 30.0
+HEARD_SECONDS = 0.5  # a change counts in all workers within a second; here it is much less
 
 
 def start_process(command: list[str], **options: Any) -> subprocess.Popen:

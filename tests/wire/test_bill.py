@@ -12,6 +12,7 @@ from django.db.models import Sum
 from spend.models import Rollup, SpendLog
 from tests.factories import make_key, make_model, make_tag, unique
 from tests.wire.client import run
+from tests.wire.conftest import hear
 from tests.wire.live import providing
 
 CALLS = 10_000
@@ -46,6 +47,7 @@ def test_it_is_the_same_in_both_books_to_the_nano_dollar(server, books, tmp_path
         make_model(f"{prefix}/*", address=provider.address, upstream_model="*", **IN_MILLIONS)
         tags = [make_tag(limit="100000", duration="30d"), make_tag(), make_tag(limit="1000")]
         key = make_key()
+        hear(server)
 
         statuses = run(server.port, key.secret, lambda client: call_all(client, prefix, tags, mark))
         books.rest()

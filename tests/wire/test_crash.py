@@ -18,7 +18,7 @@ from tests.engine_room import engine_room, wait_until
 from tests.factories import make_key, make_model, make_tag, unique
 from tests.wire.client import Client, Cut, run
 from tests.wire.conftest import PREFIX
-from tests.wire.live import serving
+from tests.wire.live import HEARD_SECONDS, serving
 
 pytestmark = pytest.mark.xdist_group("crash")
 
@@ -61,6 +61,7 @@ def test_a_worker_that_is_killed_leaves_one_row_for_each_call(
     tag, key, mark = make_tag(limit="100", mode="strict"), make_key(), unique("mark")
     with serving(wire_database_url, wire_folder / "crash.log", workers=2) as server:
         first, _ = server.workers
+        time.sleep(HEARD_SECONDS)
 
         told, outcomes = run(
             server.port, key.secret, lambda client: burst(client, mark, tag, first.kill)

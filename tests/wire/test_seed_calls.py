@@ -12,9 +12,9 @@ from spend.models import TagSet
 from tags.actions import delete_tag
 from tags.models import Tag
 from tests.factories import make_model, make_tag
+from tests.wire.live import HEARD_SECONDS
 
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
-HEARD_SECONDS = 0.5  # a change counts everywhere within a second; here it is much less
 
 # -- Request Tags for Spend Tracking -------------------------------------------------------------
 
