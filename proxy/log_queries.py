@@ -183,7 +183,7 @@ def search_of(asked: Mapping[str, Any], *, seen_by: UUID | None) -> LogSearch:
         ends_at=covered.ends_at if covered else None,
         tags=tuple(asked.get("tag", ())),
         untagged=asked.get("untagged", False),
-        key_id=asked.get("api_key"),
+        key_ids=None if "api_key" not in asked else (asked["api_key"],),
         key_alias=asked.get("key_alias"),
         model=asked.get("model"),
         deployment_id=asked.get("model_id"),

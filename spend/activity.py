@@ -47,12 +47,14 @@ select day, tag, key_id, max(key_alias), {SUMS}
  {ANY}
 """
 
+NOTHING = Nanos(0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
     """Requests are all calls but refused ones."""
 
-    spent: Nanos = Nanos(0)
+    spent: Nanos = NOTHING
     requests: int = 0
     failed: int = 0
     prompt_tokens: int = 0

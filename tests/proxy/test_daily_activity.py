@@ -121,8 +121,11 @@ def test_it_counts_a_call_with_two_tags_once_but_under_each(ask, calls):
     answer = ask()
 
     (day,) = answer["results"]
-    spent = {name: share["metrics"]["spend"] for name, share in day["breakdown"]["entities"].items()}
-    assert spent == {"a": 6e-09, "b": 4e-09}
+    tags = day["breakdown"]["entities"]
+    assert {name: share["metrics"]["spend"] for name, share in tags.items()} == {
+        "a": 6e-09,
+        "b": 4e-09,
+    }
     assert day["metrics"] == metrics(7e-09, requests=4, failed=1)
     assert answer["metadata"]["total_spend"] == 7e-09
     assert answer["metadata"]["total_api_requests"] == 4

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import connection
 
 from proxy.credentials import digest_of
 from spend.ids import CallIds
@@ -390,6 +391,47 @@ def test_its_total_is_capped(management, monkeypatch):
     assert COUNTED_MAX == 10_000
 
 
+def test_a_page_is_told_even_if_its_total_takes_too_long(management, monkeypatch):
+    def give_up(rows):
+        with connection.cursor() as cursor:
+            cursor.execute("select pg_sleep(5)")
+
+    monkeypatch.setattr("spend.log_search.COUNT_SECONDS_MAX", "0.001")
+    monkeypatch.setattr("spend.log_search._some", give_up)
+    call_id = make_past_call()
+
+    answer = management.get("/spend/logs/v2")
+
+    assert ids(answer) == [str(call_id)]
+    assert (answer.json()["total"], answer.json()["total_is_capped"]) == (1, True)
+
+
+def test_it_goes_through_the_sets_of_a_tag_by_number_and_by_cursor(management):
+    calls = [str(make_past_call(tags=("a", f"n{n}"), ago=n * HOUR)) for n in range(7)]
+    asked = {"tag": "a", "page_size": 3}
+
+    by_number = [ids(management.get("/spend/logs", asked | {"page": n})) for n in (1, 2, 3)]
+    second = management.get("/spend/logs", asked | {"cursor": calls[2]})
+
+    assert by_number == [calls[:3], calls[3:6], calls[6:]]
+    assert ids(second) == calls[3:6]
+
+
+def test_a_call_counts_when_it_was_admitted_though_it_is_numbered_before(management):
+    make_past_call(ago=DAY)
+    row = SpendLog.objects.values().get()
+    midnight = row["at"].replace(hour=0, minute=0, second=0, microsecond=0)
+    late = CallIds(lambda: int((midnight - timedelta(seconds=20)).timestamp() * 1_000)).next()
+    SpendLog.objects.create(**{**row, "id": late, "at": midnight + timedelta(seconds=5)})
+    day, before = midnight.date(), midnight.date() - DAY
+
+    on_the_day = management.get("/spend/logs", {"start_date": day, "end_date": day})
+    before_it = management.get("/spend/logs", {"start_date": before, "end_date": before})
+
+    assert ids(on_the_day) == [str(row["id"]), str(late)]
+    assert ids(before_it) == []
+
+
 # -- one row -------------------------------------------------------------------------------------
 
 
@@ -406,6 +448,14 @@ def test_it_tells_the_newest_of_equal_upstream_ids(management):
     newest = make_past_call(record=same)
 
     assert management.get("/spend/logs/chatcmpl-same").json()["id"] == str(newest)
+
+
+def test_it_finds_an_upstreams_id_that_looks_like_ours(management):
+    theirs = str(uuid4())
+    call_id = make_past_call(record={"upstream_request_id": theirs})
+
+    assert management.get(f"/spend/logs/{theirs}").json()["id"] == str(call_id)
+    assert ids(management.get("/spend/logs", {"request_id": theirs})) == [str(call_id)]
 
 
 def test_it_says_that_a_call_is_still_running(management):

@@ -158,8 +158,8 @@ def test_it_reads_its_months_only():
 def test_it_gives_up_in_time(monkeypatch):
     monkeypatch.setattr("spend.log_sheets.SECONDS_MAX", "0.001")
     monkeypatch.setattr(
-        "spend.log_sheets._read",
-        lambda *_: connection.cursor().execute("select pg_sleep(5)"),
+        "spend.log_sheets.read_rows",
+        lambda *_, **__: connection.cursor().execute("select pg_sleep(5)"),
     )
 
     with pytest.raises(SearchTooSlow):
