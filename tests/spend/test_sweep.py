@@ -9,6 +9,7 @@ from django.db import connection
 
 from spend import sweep
 from spend.connection import connection_arguments
+from spend.errors import BudgetExceeded
 from spend.ids import correction_id
 from spend.models import Reservation, SpendLog
 from spend.rollover import database_now
@@ -145,6 +146,21 @@ def test_late_usage_above_the_hold_of_a_strict_budget_is_the_truth(bank):
     bank.settle(hold, 130)
 
     assert (bank.spent(budget), bank.window(budget).excess) == (130, 30)
+    assert bank.differences() == []
+
+
+def test_what_was_lawfully_above_a_limit_once_stays_told(bank):
+    budget = make_budget(limit="0.000000100", mode="strict")
+    dear, free = bank.reserve([draw_on(budget)], 1, 60), bank.reserve([draw_on(budget)], 1, 40)
+    bank.sweep(WORKER_ID)
+
+    bank.settle(dear, 90)
+    bank.release(free)
+
+    assert (bank.spent(budget), bank.window(budget).excess) == (90, 30)
+    with pytest.raises(BudgetExceeded):
+        bank.reserve([draw_on(budget)], 1, 11)
+    bank.reserve([draw_on(budget)], 1, 10)
     assert bank.differences() == []
 
 
