@@ -93,12 +93,23 @@ def point_to(database: str) -> None:
 def open_ledger(database: str, worker_id: int = WORKER_ID, **arguments: Any) -> Ledger:
     """A ledger of that database, as a worker has it."""
 
+    rolling: dict[int, asyncio.Task[None]] = {}  # those who miss the same window wait for one
+
     def roll_over_here(budget_id: int) -> None:
         with connected_to(database):
             roll_over(budget_id)
 
+    async def roll_over_once(budget_id: int) -> None:
+        task = rolling.get(budget_id)
+        if task is None:
+            task = asyncio.create_task(asyncio.to_thread(roll_over_here, budget_id))
+            rolling[budget_id] = task
+            task.add_done_callback(lambda _: rolling.pop(budget_id))
+        await asyncio.wait([task])
+        task.result()
+
     named = {"day_zone": settings.REPORT_TIME_ZONE, "refused_status": 400} | arguments
-    named.setdefault("roll_over", lambda budget_id: asyncio.to_thread(roll_over_here, budget_id))
+    named.setdefault("roll_over", roll_over_once)
     point_to(database)
     return Ledger(worker_id=worker_id, **named)
 

@@ -116,7 +116,7 @@ def tell(answers: Sequence[Any]) -> dict[str, Any]:
     return {
         "ids": [str(answer.id) for answer in answers if isinstance(answer, Hold)],
         "refused": sum(isinstance(answer, BudgetExceeded) for answer in answers),
-        "unavailable": sum(isinstance(answer, Unavailable) for answer in answers),
+        "unavailable": [repr(answer) for answer in answers if isinstance(answer, Unavailable)],
         "errors": errors,
     }
 

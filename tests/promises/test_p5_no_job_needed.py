@@ -63,7 +63,7 @@ def test_processes_that_meet_at_a_boundary_open_one_window(tellers):
     answers = [teller.hear() for teller in opened]
 
     assert [answer["refused"] for answer in answers] == [0, 0, 0]
-    assert [answer["unavailable"] for answer in answers] == [0, 0, 0]
+    assert [answer["unavailable"] for answer in answers] == [[], [], []]
     for budget in budgets:
         assert BudgetWindow.objects.filter(budget=budget).count() in (3, 4, 5)
     assert not JobRun.objects.exists()
