@@ -90,7 +90,7 @@ def test_a_worker_that_is_killed_leaves_one_row_for_each_call(
             run(server.port, key.secret, lambda client: client.chat(f"{PREFIX}ok:1,1")).status
             == 200
         )
-    books.check()
+        books.check()
 
 
 def test_a_worker_that_is_asked_to_end_finishes_its_calls(
