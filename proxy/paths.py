@@ -6,7 +6,7 @@ Paths come percent-decoded from the server.
 from collections.abc import Mapping
 from typing import Any
 
-from proxy.views import ChatCompletions, GatewayView, Models
+from proxy.views import ChatCompletions, GatewayView, Models, NotHere
 
 PREFIXES = ("/openai/v1/", "/v1/", "/")
 
@@ -15,6 +15,9 @@ _EXACT: dict[str, GatewayView] = {
     "models": Models(),
 }
 _MODEL = Models()
+_NOT_HERE = NotHere()
+_OURS = ("/v1/", "/openai/", "/engines/")
+_DJANGOS = ("/v1/model/",)
 _DEPLOYMENT_PREFIXES = ("/openai/deployments/", "/engines/", "/v1/engines/", "/openai/v1/engines/")
 
 
@@ -31,15 +34,17 @@ def find_view(path: str) -> tuple[GatewayView, Mapping[str, str]] | None:
     for prefix in PREFIXES:
         if path.startswith(f"{prefix}models/"):
             return _MODEL, {"model": path[len(prefix) + 7 :].rstrip("/")}
+    if path.startswith(_OURS) and not path.startswith(_DJANGOS):
+        return _NOT_HERE, {}
     return None
 
 
-def _find_deployment(rest: str) -> tuple[GatewayView, Mapping[str, str]] | None:
+def _find_deployment(rest: str) -> tuple[GatewayView, Mapping[str, str]]:
     """`<model>/<path>`: the model's name may itself hold slashes."""
     for name, view in _EXACT.items():
         if name != "models" and rest.endswith(f"/{name}"):
             return view, {"model": rest[: -len(name) - 1]}
-    return None
+    return _NOT_HERE, {}
 
 
 _EXACT_PATHS: dict[str, Any] = {

@@ -11,7 +11,7 @@ from proxy.answers import JSON_HEADERS, Answer, id_headers
 from proxy.arrival import Arrival
 from proxy.call import read_call
 from proxy.catalogue import allows
-from proxy.errors import Failure
+from proxy.errors import Failure, not_found
 from proxy.journey import answer_call
 from proxy.relay import Outlet
 from proxy.wire import write_json
@@ -83,6 +83,14 @@ class Models(GatewayView):
             raise Failure(404, "model_not_found", text, "model")
         body = found[0] if wanted else {"object": "list", "data": found}
         return Answer(200, JSON_HEADERS + id_headers(arrival.call_id), write_json(body)), None
+
+
+@extend_schema(exclude=True)
+class NotHere(GatewayView):
+    """What a gateway might have and this one has not: no path spends without passing the gate."""
+
+    async def respond(self, arrival: Arrival) -> Response:
+        raise not_found("There is nothing at this address.")
 
 
 def describe_model(name: str, cards: Any) -> dict[str, Any]:

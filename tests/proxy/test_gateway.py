@@ -7,6 +7,7 @@ import pytest
 
 from proxy import gateway as gateway_module
 from proxy.errors import answer_for
+from proxy.paths import find_view
 from spend.errors import Unwritable
 from tests.proxy.driver import chat
 
@@ -73,6 +74,38 @@ def test_models_are_not_posted_to(gateway, key):
     answer = gateway.call("POST", "/v1/models", key=key, body={})
 
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/files",
+        "/v1/embeddings",
+        "/v1/responses/resp_1",
+        "/v1/chat/completions/chatcmpl-1",
+        "/openai/v1/batches",
+        "/openai/deployments/gpt-4/images/edits",
+        "/engines/gpt-4/models",
+        "/v1/",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_what_others_have_and_we_have_not_is_not_found(gateway, upstream, key, method, path):
+    answer = gateway.call(method, path, key=key, body={} if method == "POST" else None)
+
+    assert answer.status == 404
+    assert answer.error == {
+        "message": "There is nothing at this address.",
+        "type": "not_found",
+        "param": None,
+        "code": "404",
+    }
+    assert upstream.asked == []
+
+
+def test_the_management_path_under_v1_is_djangos():
+    assert find_view("/v1/model/info") is None
+    assert find_view("/tag/new") is None
 
 
 def test_every_answer_has_our_id_twice(gateway, key, model):
