@@ -12,6 +12,7 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection
 from django.utils import timezone
 
+from spend import lanes, ledger
 from spend.budgets import change_budget
 from spend.connection import LedgerConnection, NotConnected, connection_arguments, is_rolled_back
 from spend.errors import BudgetExceeded, BudgetUnavailable, CostNotBounded, Unwritable
@@ -22,6 +23,14 @@ from spend.models import BudgetWindow, Rollup, SpendLog, TagSet
 from spend.rollover import database_now
 from tests.bank import WORKER_ID, Ask, bill, draw_on, estimate, intent, open_ledger, record
 from tests.factories import dollars, make_budget, make_pot
+
+
+@pytest.fixture
+def punctual(monkeypatch):
+    """The real deadlines, which other tests in this process may have put off."""
+    for module in (lanes, ledger):
+        monkeypatch.setattr(module, "RESERVE_SECONDS_MAX", 2.0)
+
 
 # -- reserve -------------------------------------------------------------------------------------
 
@@ -618,7 +627,7 @@ def test_an_id_that_comes_twice_in_a_batch_holds_once(bank):
 # -- somebody is in the way ----------------------------------------------------------------------
 
 
-def test_a_tag_that_is_stuck_delays_no_other(bank):
+def test_a_tag_that_is_stuck_delays_no_other(bank, punctual):
     stuck, free = make_budget(limit="1"), make_budget(limit="1")
     old, other = (bank.reserve([draw_on(budget)], 100) for budget in (stuck, free))
 
@@ -736,7 +745,7 @@ def wait_until(is_so, *, seconds_max: float) -> None:
         time.sleep(0.01)
 
 
-def test_it_answers_in_time_while_the_server_is_frozen_and_leaves_no_hold(bank):
+def test_it_answers_in_time_while_the_server_is_frozen_and_leaves_no_hold(bank, punctual):
     budget = make_budget(limit="1")
     line = bank.ledger.lane.connection
     backend = bank.run(line.fetch_value("select pg_backend_pid()", [], seconds_max=5))
@@ -794,7 +803,7 @@ def test_it_knows_what_a_failed_statement_did(bank):
     assert not is_rolled_back(TimeoutError())
 
 
-def test_it_leaves_nothing_behind_when_postgresql_cannot_be_reached(bank, monkeypatch):
+def test_it_leaves_nothing_behind_when_postgresql_cannot_be_reached(bank, monkeypatch, punctual):
     async def refuse(*_args, **_named):
         raise psycopg.OperationalError("connection refused")
 
