@@ -1,13 +1,15 @@
 """Answers: rows of the log as the wire has them, LiteLLM's names and ours."""
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from spend.arithmetic import Line, arithmetic_of
 from spend.cost_breakdown import cost_breakdown, load_tariffs
-from spend.models import SpendLog
+from spend.models import Price, SpendLog
 from spend.money import price_dollars, to_dollars
-from spend.pricing import Tariff
+from spend.pricing import Tariff, wire_from_rates
 
 CALL_TYPES = {
     "chat/completions": "acompletion",
@@ -30,6 +32,54 @@ def log_objects(rows: Iterable[SpendLog]) -> list[dict[str, Any]]:
     listed = list(rows)
     tariffs = load_tariffs(listed)
     return [_log_object(row, tariffs) for row in listed]
+
+
+def log_detail(row: SpendLog) -> dict[str, Any]:
+    """One row, with the price that it was billed by and how its cost was reckoned."""
+    tariffs = load_tariffs([row])
+    reckoned = arithmetic_of(row, tariffs)
+    return {
+        **_log_object(row, tariffs),
+        "price": _price_object(row),
+        "arithmetic": {
+            "lines": [_line_object(line) for line in reckoned.lines],
+            "input_tokens": reckoned.input_tokens,
+            "service_tier": reckoned.service_tier,
+            "sum": price_dollars(reckoned.sum),
+            "spend": to_dollars(row.cost),
+        },
+    }
+
+
+def _price_object(row: SpendLog) -> dict[str, Any] | None:
+    """Prices are never changed, only succeeded: this is what the call was billed by."""
+    price = Price.objects.filter(pk=row.price_id).first() if row.price_id else None
+    if price is None:
+        return None
+    return {
+        "id": price.id,
+        "source": price.source,
+        "provider": price.provider or None,
+        "model": price.model,
+        "starts_at": price.starts_at,
+        "prices": wire_from_rates(price.rates),
+    }
+
+
+def _line_object(line: Line) -> dict[str, Any]:
+    return {
+        "kind": line.kind,
+        "name": line.name,
+        "units": _number(line.units),
+        "unit": line.unit,
+        "price": None if line.price is None else price_dollars(line.price),
+        "cost": price_dollars(line.cost),
+    }
+
+
+def _number(units: Decimal | None) -> Decimal | int | None:
+    """Whole units without decimals."""
+    return int(units) if units is not None and units == int(units) else units
 
 
 def _log_object(row: SpendLog, tariffs: Mapping[UUID, Tariff]) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """Queries: what the paths that read the log and the reports may be asked."""
 
+from calendar import monthrange
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db.models import Q
@@ -14,6 +16,7 @@ from proxy.credentials import KEY_PREFIX, digest_of, is_master
 from proxy.fields import Turned
 from proxy.key_cards import MASTER
 from proxy.models import APIKey
+from spend.focus_rows import VERSIONS
 from spend.ids import CORRECTIONS_MAX
 from spend.log_search import COUNTED_MAX, LogSearch
 from spend.models import CallStatus
@@ -70,7 +73,7 @@ class KeyName(Turned):
         return named.values_list("id", flat=True).first() or NOBODY
 
 
-class LogQuery(StrictQuery):
+class LogFilters(StrictQuery):
     repeated = frozenset({"tag"})
     litellm = LITELLM_LOG_QUERY
     start_date = Moment(**OPTIONAL)
@@ -92,6 +95,12 @@ class LogQuery(StrictQuery):
     session_id = Line(**OPTIONAL)
     request_id = Line(**OPTIONAL)
     error_type = Line(**OPTIONAL)
+
+    def to_internal_value(self, data: Any) -> Any:
+        return super().to_internal_value(_without_summarize(data))
+
+
+class LogQuery(LogFilters):
     sort_by = serializers.ChoiceField(choices=["startTime"], **OPTIONAL)
     sort_order = serializers.ChoiceField(choices=["desc", "asc"], default="desc")
     page_size = serializers.IntegerField(min_value=1, max_value=PAGE_ROWS_MAX, default=PAGE_ROWS)
@@ -100,15 +109,43 @@ class LogQuery(StrictQuery):
         **OPTIONAL, error_messages={"invalid": "is not a cursor of this list"}
     )
 
-    def to_internal_value(self, data: Any) -> Any:
-        return super().to_internal_value(_without_summarize(data))
-
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "page" in attrs and "cursor" in attrs:
             raise ValidationError({"page": "cannot be given together with cursor"})
         if attrs.get("page", 1) * attrs["page_size"] > COUNTED_MAX:
             raise ValidationError({"page": USE_CURSOR})
         return attrs
+
+
+class ExportQuery(LogFilters):
+    """All rows, so there is no page to name."""
+
+    format = serializers.ChoiceField(choices=["csv", "jsonl"], default="csv")
+    sort_by = serializers.ChoiceField(choices=["startTime"], **OPTIONAL)
+    sort_order = serializers.ChoiceField(choices=["asc", "desc"], default="asc")
+
+
+class FocusQuery(StrictQuery):
+    """A month, or both dates; neither is the month that is on."""
+
+    month = serializers.RegexField(
+        r"^(19[7-9][0-9]|2[01][0-9]{2})-(0[1-9]|1[0-2])$",
+        **OPTIONAL,
+        error_messages={"invalid": "must be a month such as 2026-10"},
+    )
+    start_date = serializers.DateField(**OPTIONAL, input_formats=["%Y-%m-%d"])
+    end_date = serializers.DateField(**OPTIONAL, input_formats=["%Y-%m-%d"])
+    version = serializers.ChoiceField(choices=VERSIONS, default="1.2", help_text="Of FOCUS.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        start, end = attrs.get("start_date"), attrs.get("end_date")
+        month: str | None = attrs.get("month")
+        if month is not None and (start or end):
+            raise ValidationError({"month": "cannot be given together with dates"})
+        if start is None and end is None:
+            month = month or f"{database_now().astimezone(ZoneInfo(_zone())):%Y-%m}"
+            start, end = _days_of(month)
+        return attrs | {"covered": _range_of(start, end)}
 
 
 class ReportRange(RangeQuery):
@@ -205,14 +242,26 @@ def covered_of(asked: Mapping[str, Any]) -> Range | None:
     end: date | datetime | None = asked.get("end_date")
     if start is None and end is None and "request_id" in asked:
         return None
-    now = database_now()
     if start is not None and end is None:
-        end = now
-    zone = settings.REPORT_TIME_ZONE
+        end = database_now()
+    return _range_of(start, end)
+
+
+def _range_of(start: date | datetime | None, end: date | datetime | None) -> Range:
     try:
-        return range_of(start, end, days=DAYS, now=now, time_zone=zone)
+        return range_of(start, end, days=DAYS, now=database_now(), time_zone=_zone())
     except BadRange as error:
         raise ValidationError({f"{error.bound}_date": str(error)}) from None
+
+
+def _zone() -> str:
+    zone: str = settings.REPORT_TIME_ZONE
+    return zone
+
+
+def _days_of(month: str) -> tuple[date, date]:
+    first = date.fromisoformat(f"{month}-01")
+    return first, first.replace(day=monthrange(first.year, first.month)[1])
 
 
 def _without_summarize(data: Any) -> Any:

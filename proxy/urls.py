@@ -4,7 +4,7 @@ from django.urls import URLPattern, path
 from rest_framework.views import APIView
 
 from proxy import docs, health
-from proxy.api import activity, budgets, deployments, keys, spend
+from proxy.api import activity, budgets, deployments, exports, keys, spend
 from tags.views import paths
 
 ENDS = ("", "/")
@@ -49,6 +49,8 @@ urlpatterns = [
     *aliases("spend/logs/ui", spend.LogPageView),
     *aliases("spend/logs/ui/<str:call_id>", spend.LogRowView),
     *paths("spend/logs/<str:call_id>", spend.LogRowView),
+    *paths("spend/export", exports.ExportView),
+    *paths("spend/focus", exports.FocusView),
     *paths("spend/calculate", spend.CalculateView),
     *paths("spend/tags", spend.SpendTagsView),
     *paths("global/spend/tags", spend.GlobalSpendTagsView),

@@ -1,6 +1,7 @@
 """Cost breakdown: a row's cost by kind, told again from its usage and its price."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from uuid import UUID
 
 from spend.errors import ModelNotPriced
@@ -9,43 +10,64 @@ from spend.money import PICOS_PER_NANO, round_up
 from spend.pricing import Tariff, breakdown
 from spend.usage import Usage
 
+CORRECTION = "correction"
+ESTIMATE = "estimate"
 OTHER = "other_attempts"  # billed as well, though the row keeps the last one's usage
+UNEXPLAINED = (CORRECTION, ESTIMATE, OTHER)
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """Pico-dollars by kind, and the service tier whose prices they are."""
+
+    parts: Mapping[str, int]
+    service_tier: str | None = None
 
 
 def load_tariffs(rows: Iterable[SpendLog]) -> dict[UUID, Tariff]:
     """The prices that rows were billed by, in one query."""
-    ids = {row.price_id for row in rows if row.price_id is not None}
+    return tariffs_of({row.price_id for row in rows if row.price_id is not None})
+
+
+def tariffs_of(price_ids: Iterable[UUID]) -> dict[UUID, Tariff]:
     return {
         price.id: Tariff.from_rates(price.rates, price_id=str(price.id), source=price.source)
-        for price in Price.objects.filter(pk__in=ids)
+        for price in Price.objects.filter(pk__in=list(price_ids))
     }
 
 
 def cost_breakdown(row: SpendLog, tariffs: Mapping[UUID, Tariff]) -> dict[str, int]:
-    """Pico-dollars by kind; their sum, rounded up, is the row's cost.
+    """Pico-dollars by kind; their sum, rounded up, is the row's cost."""
+    return dict(break_down_row(row, tariffs).parts)
 
-    What usage does not explain has a name of its own: `correction`, `estimate`, `other_attempts`.
-    """
-    billed = row.cost * PICOS_PER_NANO
-    if billed == 0:
-        return {}
+
+def break_down_row(row: SpendLog, tariffs: Mapping[UUID, Tariff]) -> Breakdown:
     if row.status == CallStatus.CORRECTION:
-        return {"correction": billed}
-    tariff = tariffs.get(row.price_id) if row.price_id else None
-    if tariff is None or not row.usage:
-        return {"estimate": billed}
-    parts = _parts_that_fit(Usage.from_json(row.usage), tariff, row.cost)
-    rest = 0 if round_up(sum(parts.values())) == row.cost else billed - sum(parts.values())
-    return {**parts, OTHER: rest} if rest else parts
+        return Breakdown({CORRECTION: row.cost * PICOS_PER_NANO} if row.cost else {})
+    return break_down(row.cost, row.usage, tariffs.get(row.price_id) if row.price_id else None)
 
 
-def _parts_that_fit(usage: Usage, tariff: Tariff, cost: int) -> dict[str, int]:
+def break_down(cost: int, usage: Mapping[str, object], tariff: Tariff | None) -> Breakdown:
+    """A cost by what was used; what that does not explain is `estimate` or `other_attempts`."""
+    billed = cost * PICOS_PER_NANO
+    if billed == 0:
+        return Breakdown({})
+    if tariff is None or not usage:
+        return Breakdown({ESTIMATE: billed})
+    found = _that_fits(Usage.from_json(usage), tariff, cost)
+    known = sum(found.parts.values())
+    if round_up(known) == cost:
+        return found
+    return Breakdown({**found.parts, OTHER: billed - known}, found.service_tier)
+
+
+def _that_fits(usage: Usage, tariff: Tariff, cost: int) -> Breakdown:
     """The row does not keep its service tier, but only one of them comes to its cost."""
-    found: list[dict[str, int]] = []
+    found: list[Breakdown] = []
     for tier in (None, *tariff.card.variants):
         try:
-            found.append(breakdown(usage, tariff, service_tier=tier))
+            found.append(Breakdown(breakdown(usage, tariff, service_tier=tier), tier))
         except ModelNotPriced:
             continue
-    exact = (parts for parts in found if round_up(sum(parts.values())) == cost)
-    return next(exact, found[0] if found else {})
+    exact = (each for each in found if round_up(sum(each.parts.values())) == cost)
+    return next(exact, found[0] if found else Breakdown({}))

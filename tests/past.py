@@ -1,9 +1,13 @@
 """Past calls for tests: rows of the log, with their windows and roll-ups, through the real SQL."""
 
+import json
 from datetime import timedelta
 from itertools import count
 from typing import Any
 from uuid import UUID, uuid5
+
+from django.conf import settings
+from django.db import connection
 
 from spend.billing import Bill, Record
 from spend.ids import CallIds
@@ -77,3 +81,22 @@ def make_past_call(
     )
     write_past_calls([call])
     return call_id
+
+
+def correct_past_call(call_id: UUID, cost: int, usage: Usage = USAGE) -> None:
+    """Late usage of a call that was charged at its estimate when its worker had died."""
+    item = {
+        "id": str(call_id),
+        "cost": cost,
+        "status": "success",
+        "http_status": 200,
+        "usage": usage.as_json(),
+        "usage_source": "upstream",
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "cached_tokens": usage.cached_input,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select spend_settle(%s::jsonb, %s)", [json.dumps([item]), settings.REPORT_TIME_ZONE]
+        )

@@ -1,7 +1,5 @@
 """The spend API: rows of the log, totals by tag, reports. A virtual key reads its own rows."""
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
@@ -19,10 +17,10 @@ from rest_framework.response import Response
 from proxy.calculation import calculate
 from proxy.errors import bad_request, not_found
 from proxy.key_cards import MASTER
-from proxy.log_answers import log_objects
+from proxy.log_answers import log_detail, log_objects
 from proxy.log_queries import LogQuery, ReportQuery, TotalsQuery, search_of
 from proxy.permissions import HasKey
-from spend.csv_cells import inert
+from spend.csv_cells import csv_text, inert
 from spend.log_search import (
     LogPage,
     SearchTooSlow,
@@ -114,11 +112,16 @@ class LogRowView(OwnRowsView):
         responses={200: OpenApiTypes.OBJECT, 202: OpenApiTypes.OBJECT},
     )
     def get(self, request: Request, call_id: str) -> Response:
-        """One row by our id, or the newest by the id of an upstream's answer; 202 while it runs."""
+        """One row by our id, or the newest by the id of an upstream's answer; 202 while it runs.
+
+        Beside what lists tell: the price that it was billed by, and the arithmetic of its cost.
+        """
+        # Asked in this order, a call that ends in between is found in the log.
+        runs = is_running(call_id, seen_by=self.seen_by)
         row = find_row(call_id, seen_by=self.seen_by)
         if row is not None:
-            return Response(log_objects([row])[0])
-        if is_running(call_id, seen_by=self.seen_by):
+            return Response(log_detail(row))
+        if runs:
             return Response({"status": "pending"}, status=202)
         raise not_found(f"There is no call '{call_id}'.", "id")
 
@@ -255,16 +258,14 @@ def totals_members(totals: Totals) -> dict[str, Any]:
 
 
 def report_csv(lines: list[Line], groups: list[str]) -> str:
-    """RFC 4180, with a header; money as exact text."""
-    written = io.StringIO()
+    """With a header; money as exact text."""
     names = [*groups, *(["key_alias"] if "key" in groups else [])]
-    writer = csv.writer(written)
-    writer.writerow([*names, *TOTALS])
+    rows = [[*names, *TOTALS]]
     for line in lines:
         told = group_members(line)
         members = totals_members(line.totals) | {"spend": dollars_text(line.totals.spent)}
-        writer.writerow([*(inert(told[name]) for name in names), *(members[n] for n in TOTALS)])
-    return written.getvalue()
+        rows.append([*(inert(told[name]) for name in names), *(str(members[n]) for n in TOTALS)])
+    return csv_text(rows)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from spend.models import Price, Reservation, SpendLog
 from spend.usage import Usage
 from tests.conftest import client_of
 from tests.factories import make_key
-from tests.past import key_id_of, make_past_call
+from tests.past import correct_past_call, key_id_of, make_past_call
 
 pytestmark = pytest.mark.django_db
 
@@ -440,6 +440,92 @@ def test_it_tells_one_row(management):
 
     for path in (f"/spend/logs/{call_id}", "/spend/logs/chatcmpl-x", f"/spend/logs/ui/{call_id}/"):
         assert management.get(path).json()["id"] == str(call_id)
+
+
+def test_it_tells_the_price_of_one_row_and_the_arithmetic(management):
+    price = Price.objects.create(
+        source="operator",
+        provider="openai",
+        model="gpt-4o",
+        starts_at=datetime(2026, 1, 1, tzinfo=UTC),
+        rates={
+            "input": 1_250_001,
+            "above": {"300": {"input": 2_500_001}},
+            "flex": {"output": 5_000_000},
+            "output": 10_000_000,
+            "input_seconds": 100_000_000,
+            "image_prices": {"1024x1024/high": 167_000_000_000},
+            "tool_prices": {"web_search": 10_000_000_000},
+            "requests": 7_000,
+        },
+    )
+    usage = Usage(
+        input=400, output=100, input_ms=1_500, images=(("1024x1024/high", 2),),
+        tools=(("web_search", 1),),
+    )  # fmt: skip
+    call_id = make_past_call(cost=345_650_008, price_id=price.id, usage=usage)
+
+    row = management.get(f"/spend/logs/{call_id}").json()
+
+    assert row["price"] == {
+        "id": str(price.id),
+        "source": "operator",
+        "provider": "openai",
+        "model": "gpt-4o",
+        "starts_at": "2026-01-01T00:00:00.000Z",
+        "prices": {
+            "input_cost_per_token": 1.250001e-06,
+            "input_cost_per_token_above_300_tokens": 2.500001e-06,
+            "output_cost_per_token": 1e-05,
+            "output_cost_per_token_flex": 5e-06,
+            "input_cost_per_second": 0.0001,
+            "input_cost_per_request": 7e-09,
+            "image_prices": {"1024x1024/high": 0.167},
+            "tool_prices": {"web_search": 0.01},
+        },
+    }
+    lines = [tuple(line.values()) for line in row["arithmetic"].pop("lines")]
+    assert lines == [
+        ("input", None, 400, "token", 2.500001e-06, 0.0010000004),
+        ("output", None, 100, "token", 5e-06, 0.0005),
+        ("input_seconds", None, 1.5, "second", 0.0001, 0.00015),
+        ("images", "1024x1024/high", 2, "image", 0.167, 0.334),
+        ("tools", "web_search", 1, "call", 0.01, 0.01),
+        ("requests", None, 1, "request", 7e-09, 7e-09),
+    ]
+    assert row["arithmetic"] == {
+        "input_tokens": 400,
+        "service_tier": "flex",
+        "sum": 0.3456500074,
+        "spend": 0.345650008,
+    }
+
+
+def test_its_arithmetic_says_what_no_usage_explains(management):
+    price = Price.objects.create(source="operator", model="m", rates={"input": 1_000})
+    guessed = make_past_call(
+        cost=50, status="estimated", usage=Usage(), usage_source="estimate", price_id=price.id,
+        record={"flags": ("expired",)},
+    )  # fmt: skip
+    correct_past_call(guessed, 10, Usage(input=10))
+    refused = make_past_call(status="refused")
+    *_, correction = management.get("/spend/logs?sort_order=asc&status_filter=correction").json()
+
+    def told(call_id):
+        row = management.get(f"/spend/logs/{call_id}").json()
+        lines = [(line["kind"], line["units"], line["cost"]) for line in row["arithmetic"]["lines"]]
+        return lines, row["arithmetic"]["sum"], row["price"] and row["price"]["id"]
+
+    assert told(guessed) == ([("estimate", None, 5e-08)], 5e-08, str(price.id))
+    assert told(correction["id"]) == ([("correction", None, -4e-08)], -4e-08, str(price.id))
+    assert told(refused) == ([], 0.0, None)
+
+
+def test_a_call_that_ends_while_it_is_asked_for_is_found(management, monkeypatch):
+    call_id = make_past_call()
+    monkeypatch.setattr("proxy.api.spend.is_running", lambda *_, **__: True)
+
+    assert management.get(f"/spend/logs/{call_id}").status_code == 200
 
 
 def test_it_tells_the_newest_of_equal_upstream_ids(management):
