@@ -3,7 +3,35 @@
 import pytest
 
 from tests.factories import make_model, unique
-from tests.wire.conftest import PREFIX
+from tests.wire.client import run as run_client
+from tests.wire.conftest import PREFIX, hear
+from tests.wire.live import serving
+
+
+on_impatient = pytest.mark.xdist_group("impatient")  # one server for them all
+
+
+@pytest.fixture(scope="module")
+def impatient(wire_folder, wire_database_url):
+    """A server that waits for a second only."""
+    with serving(
+        wire_database_url,
+        wire_folder / "impatient.log",
+        BETWEEN_CHUNKS_SECONDS="1",
+        CONNECT_SECONDS="1",
+        STREAM_FIRST_BYTE_SECONDS="1",
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+def impatiently(impatient, key, books, scripted):
+    def call(model, **members):
+        hear(impatient)
+        return run_client(impatient.port, key.secret, lambda client: client.chat(model, **members))
+
+    yield call
+    books.check()
 
 
 def row_of(books, answer):
@@ -38,14 +66,15 @@ def test_a_refused_connection(run, books, stream):
     assert (row_of(books, answer).status, row_of(books, answer).cost) == ("failure", 0)
 
 
+@on_impatient
 @pytest.mark.parametrize(
     "address",
     ["http://no-such-host.invalid/v1", "https://127.0.0.1:{port}/v1", "http://[::1]:1/v1"],
 )
-def test_a_host_that_cannot_be_spoken_to(run, books, provider, address):
+def test_a_host_that_cannot_be_spoken_to(impatiently, books, provider, address):
     model = make_model(address=address.format(port=provider.port))
 
-    answer = run(lambda client: client.chat(model.model_name))
+    answer = impatiently(model.model_name)
 
     assert (answer.status, answer.error["type"]) == (502, "upstream_error")
     assert (row_of(books, answer).status, row_of(books, answer).cost) == ("failure", 0)
@@ -70,6 +99,38 @@ def test_a_stall_in_a_plain_answer(run, books, provider):
     model = make_model(address=provider.address, upstream_model="hang-open", timeout_seconds=1)
 
     answer = run(lambda client: client.chat(model.model_name))
+
+    assert (answer.status, answer.error["type"]) == (504, "upstream_timeout")
+    assert row_of(books, answer).usage_source == "estimate"
+
+
+@on_impatient
+@pytest.mark.parametrize("act", ["stall:2", "hang-open:2"])
+def test_a_stall_within_a_stream(impatiently, books, provider, act):
+    answer = impatiently(f"{PREFIX}stream:10,0/{act}", stream=True, user=(mark := unique("mark")))
+
+    assert answer.status == 200
+    assert answer.body.count(b"word ") == 2
+    assert answer.events[-1]["error"]["type"] == "upstream_timeout"
+    assert answer.events[-1]["error"]["code"] == "504"
+    row = row_of(books, answer)
+    assert (row.status, row.usage_source, row.http_status) == ("estimated", "counted", 504)
+    assert row.completion_tokens >= 2
+    assert len(provider.bill(mark)) == 1
+
+
+@on_impatient
+def test_comments_without_end_are_a_stall(impatiently, books):
+    answer = impatiently(f"{PREFIX}stream:10,0/drip:0.2", stream=True)
+
+    assert answer.events[-1]["error"]["type"] == "upstream_timeout"
+    assert 3 <= answer.body.count(b": still here") <= 8
+    assert row_of(books, answer).status == "estimated"
+
+
+@on_impatient
+def test_a_stream_whose_head_does_not_come(impatiently, books):
+    answer = impatiently(f"{PREFIX}wait:30/stream:1,1", stream=True)
 
     assert (answer.status, answer.error["type"]) == (504, "upstream_timeout")
     assert row_of(books, answer).usage_source == "estimate"
