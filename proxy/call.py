@@ -47,7 +47,7 @@ class Call:
     def wants_usage(self) -> bool:
         """Whether the client asked for the usage chunk of its stream."""
         options = self.body.get("stream_options")
-        return isinstance(options, Mapping) and options.get("include_usage") is True
+        return isinstance(options, dict) and options.get("include_usage") is True
 
     @property
     def client_request_id(self) -> str | None:
@@ -69,7 +69,7 @@ class Call:
     @property
     def metadata(self) -> Mapping[str, Any]:
         metadata = self.body.get("metadata")
-        return metadata if isinstance(metadata, Mapping) else {}
+        return metadata if isinstance(metadata, dict) else {}
 
     def logged_metadata(self) -> Mapping[str, Any] | None:
         """What the log keeps of the client's metadata: all but the tags, if it is small."""

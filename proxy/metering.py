@@ -158,7 +158,7 @@ class Meter:
 
     def _read_sides(self, usage: object) -> None:
         """A usage that cannot be used may still tell of more than we count."""
-        if isinstance(usage, Mapping):
+        if isinstance(usage, dict):
             self._told_input = max(self._told_input, told_tokens(usage, "prompt_tokens"))
             self._told_output = max(self._told_output, told_tokens(usage, "completion_tokens"))
 

@@ -102,14 +102,24 @@ def estimate_cost(
     if not tariffs:
         raise ValueError("a route has at least one deployment")
     cap = min(_output_cap(size, limits, strict_max_output) for _, limits in tariffs)
-    expected = max(_expected(size, tariff, cap) for tariff, _ in tariffs)
-    unbounded_by = size.unbounded or next(
-        (member for tariff, limits in tariffs if (member := _unbounded_by(size, tariff, limits))),
-        None,
+    every = [_estimate_one(size, *pair, cap, strict_max_output) for pair in tariffs]
+    if len(every) == 1:
+        return every[0]
+    bounds = [found.bound for found in every if found.bound is not None]
+    return Estimate(
+        max(found.expected for found in every),
+        max(bounds) if len(bounds) == len(every) else None,
+        next((found.unbounded_by for found in every if found.unbounded_by), None),
+        every[0].output_tokens_cap,
     )
-    bound = None
-    if unbounded_by is None:
-        bound = max(_bound(size, tariff, limits, strict_max_output) for tariff, limits in tariffs)
+
+
+def _estimate_one(
+    size: Size, tariff: Tariff, limits: ModelLimits, cap: int, strict_max_output: int
+) -> Estimate:
+    expected = _expected(size, tariff, cap)
+    unbounded_by = size.unbounded or _unbounded_by(size, tariff, limits)
+    bound = None if unbounded_by else _bound(size, tariff, limits, strict_max_output)
     return Estimate(expected, bound, unbounded_by, cap if size.may_generate else None)
 
 
@@ -142,13 +152,16 @@ def _output_cap(size: Size, limits: ModelLimits, strict_max_output: int) -> int:
 def _expected(size: Size, tariff: Tariff, cap: int) -> Nanos:
     _require_prices(size, tariff)
     answers = size.choices * size.prompts if size.may_generate else 0
-    likely = Usage(
-        input=-(-size.text_bytes // EXPECTED_BYTES_PER_TOKEN),
-        output=min(cap, EXPECTED_OUTPUT_TOKENS) * answers,
-    )
+    tokens_in = -(-size.text_bytes // EXPECTED_BYTES_PER_TOKEN)
+    tokens_out = min(cap, EXPECTED_OUTPUT_TOKENS) * answers
     if size.has_units:
-        likely += size.units
-    return _as_hold(cost_as_far_as_priced(likely, tariff, service_tier=size.service_tier)[0])
+        likely = Usage(input=tokens_in, output=tokens_out) + size.units
+        amount, _ = cost_as_far_as_priced(likely, tariff, service_tier=size.service_tier)
+        return _as_hold(amount)
+    # Nearly every call: two sides and a fee, without the detour over a Usage.
+    rates = tariff.rates_for(tokens_in, size.service_tier)
+    picos = tokens_in * rates.get("input", 0) + tokens_out * rates.get("output", 0)
+    return _as_hold(round_up(picos + rates.get("requests", 0)))
 
 
 def _bound(size: Size, tariff: Tariff, limits: ModelLimits, strict_max_output: int) -> Nanos:

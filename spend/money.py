@@ -108,6 +108,8 @@ def _shift(digits: str, places: int) -> tuple[int, bool]:
 
 def _fixed_text(amount: int, *, digits: int, decimals_min: int) -> str:
     whole, rest = divmod(abs(amount), 10**digits)
-    decimals = f"{rest:0{digits}d}".rstrip("0").ljust(decimals_min, "0")
+    decimals = f"{rest:0{digits}d}".rstrip("0") if rest else ""
+    if len(decimals) < decimals_min:
+        decimals = decimals.ljust(decimals_min, "0")
     sign = "-" if amount < 0 else ""
     return f"{sign}{whole}.{decimals}" if decimals else f"{sign}{whole}"

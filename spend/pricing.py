@@ -1,6 +1,6 @@
 """Tariff: a Price in the form that the hot path holds; cost(usage, tariff) -> Nanos."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Self
@@ -34,6 +34,7 @@ BASE_OF = {
 }
 
 REMEMBERED_MAX = 64
+Kinds = frozenset[str] | tuple[str, ...]
 UNIT_KINDS = (*TOKEN_KINDS, "input_images", "characters", "searches")
 
 
@@ -48,7 +49,7 @@ class Tariff:
     _known: dict[tuple[str | None, int], RateMap] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    _highest: dict[tuple[tuple[str, ...], int, str | None], Picos | None] = field(
+    _highest: dict[tuple[Kinds, int, str | None], Picos | None] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
     _marks: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
@@ -98,7 +99,7 @@ class Tariff:
         return rates
 
     def highest_rate(
-        self, kinds: Collection[str], *, input_max: int, service_tier: str | None = None
+        self, kinds: Kinds, *, input_max: int, service_tier: str | None = None
     ) -> Picos | None:
         """The dearest of these kinds that a call with at most so much input may meet.
 
@@ -106,16 +107,14 @@ class Tariff:
         None means that any may be chosen. None is returned when no such kind has a price.
         """
         passed = sum(input_max > mark for mark in self._marks) if self._marks else 0
-        asked = (tuple(kinds), passed, service_tier)
+        asked = (kinds, passed, service_tier)
         if asked not in self._highest:
             if len(self._highest) >= REMEMBERED_MAX:
                 self._highest.clear()
             self._highest[asked] = self._find_highest(kinds, input_max, service_tier)
         return self._highest[asked]
 
-    def _find_highest(
-        self, kinds: Collection[str], input_max: int, service_tier: str | None
-    ) -> Picos | None:
+    def _find_highest(self, kinds: Kinds, input_max: int, service_tier: str | None) -> Picos | None:
         variants = self.card.variants
         tiers = variants if service_tier is None else {service_tier} & variants.keys()
         rates = [self.card.standard, *(variants[tier] for tier in tiers)]
