@@ -27,7 +27,14 @@ def key_id_of(alias: str) -> UUID:
     return uuid5(NAMESPACE, alias)
 
 
-def make_past_call(
+def make_past_call(**named: Any) -> UUID:
+    """The id of a call that was made that long ago. Costs are nano-dollars."""
+    call = past_call(**named)
+    write_past_calls([call])
+    return call.id
+
+
+def past_call(
     *,
     tags: tuple[str, ...] = (),
     cost: int = 0,
@@ -43,12 +50,12 @@ def make_past_call(
     intent: dict[str, Any] | None = None,
     record: dict[str, Any] | None = None,
     seconds: float = 1.89,
-) -> UUID:
-    """The id of a call that was made that long ago. Costs are nano-dollars."""
+) -> PastCall:
+    """What `write_past_calls` brings in."""
     at = database_now() - ago - timedelta(milliseconds=1_000 - next(_numbers) % 1_000)
     call_id = CallIds(lambda: int(at.timestamp() * 1_000)).next()
     is_billed = status not in ("failure", "refused")
-    call = PastCall(
+    return PastCall(
         id=call_id,
         at=at,
         intent=Intent(
@@ -79,8 +86,6 @@ def make_past_call(
             }
         ),
     )
-    write_past_calls([call])
-    return call_id
 
 
 def correct_past_call(call_id: UUID, cost: int, usage: Usage = USAGE) -> None:
