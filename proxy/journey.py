@@ -41,7 +41,7 @@ async def plan_call(call: Call, worker: "Worker") -> Plan:
     tags = await collect_tags(call, worker.directory)
     route = await choose_route(call, tags, worker.directory)
     estimate = estimate_cost(
-        size_of(call),
+        size_of(call, route.tariff.card.variants),
         [(route.tariff, route.card.limits)],
         strict_max_output=settings.STRICT_MAX_OUTPUT,
     )

@@ -1,6 +1,6 @@
 """Sizing: how large a call may become, from its body alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -11,6 +11,7 @@ from spend.estimate import Size, text_bound_bytes
 # Tools that the provider runs by itself, as often as it likes.
 OWN_TOOLS = frozenset({"function", "custom"})
 TEXT_PARTS = frozenset({"text", "refusal"})
+USUAL_TIERS = frozenset({"auto", "default", "standard", "flex"})  # not above the standard price
 UNBOUNDED_MEMBERS = (
     "web_search_options", "search_parameters", "enable_search", "plugins",  # searches, billed apart
     "prompt",  # a text that is stored at the provider's
@@ -18,7 +19,8 @@ UNBOUNDED_MEMBERS = (
 )  # fmt: skip
 
 
-def size_of(call: Call) -> Size:
+def size_of(call: Call, priced_tiers: Collection[str] | None = None) -> Size:
+    """`priced_tiers` are the service tiers that have prices of their own; None: not known."""
     body = call.body
     messages, tools = body.get("messages"), body.get("tools")
     return Size(
@@ -30,8 +32,17 @@ def size_of(call: Call) -> Size:
         choices=call.choices,
         prediction_bytes=len(str(body["prediction"]).encode()) if body.get("prediction") else 0,
         may_have_audio=False,  # what could bring audio in makes the bound unprovable
-        unbounded=unbounded_member(body),
+        unbounded=unbounded_tier(body, priced_tiers) or unbounded_member(body),
     )
+
+
+def unbounded_tier(body: Mapping[str, Any], priced: Collection[str] | None) -> str | None:
+    """A tier that was asked for, may cost more than the standard one, and has no known price."""
+    tier = body.get("service_tier")
+    if tier is None or priced is None:
+        return None
+    is_known = isinstance(tier, str) and (tier in USUAL_TIERS or tier in priced)
+    return None if is_known else "service_tier"
 
 
 def unbounded_member(body: Mapping[str, Any]) -> str | None:

@@ -1,5 +1,7 @@
 """Forwarding: what goes upstream is built, never copied; and what its failures are told as."""
 
+from decimal import Decimal
+
 import pytest
 
 from proxy.upstreams.contract import Broken, Silent, Unsent
@@ -195,6 +197,38 @@ def test_what_has_no_bound_is_refused_by_strict_budgets_only(
     assert refused.error["param"] == param
     assert not books.has_trace(refused.id)
     assert (served.status, len(upstream.asked)) == (200, 1)
+
+
+@pytest.mark.parametrize(
+    ("tier", "status"),
+    [(None, 200), ("auto", 200), ("default", 200), ("flex", 200), ("priority", 400), (["x"], 400)],
+)
+def test_a_dearer_tier_without_a_price_is_not_bounded(gateway, upstream, key, model, tier, status):
+    tag = make_tag(limit="100", mode="strict")
+
+    answer = gateway.chat(model, key=key, tags=[tag], service_tier=tier)
+
+    assert answer.status == status
+    if status == 400:
+        assert (answer.error["type"], answer.error["param"]) == ("cost_not_bounded", "service_tier")
+        assert upstream.asked == []
+
+
+def test_a_tier_with_a_price_is_bounded_and_billed_by_it(gateway, upstream, books, key):
+    model = make_model(
+        prices={
+            "input_cost_per_token_priority": Decimal("0.000005"),
+            "output_cost_per_token_priority": Decimal("0.00002"),
+        }
+    )
+    tag = make_tag(limit="100", mode="strict")
+    upstream.reply(plain(service_tier="priority"))
+
+    answer = gateway.chat(model, key=key, tags=[tag], service_tier="priority", max_tokens=100)
+
+    row = books.row(answer.id)
+    assert row.cost == 12 * 5_000 + 18 * 20_000
+    assert row.holds[0] >= 100 * 20_000
 
 
 def test_text_in_parts_is_bounded(gateway, key, model):

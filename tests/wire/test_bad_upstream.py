@@ -7,7 +7,6 @@ from tests.wire.client import run as run_client
 from tests.wire.conftest import PREFIX, hear
 from tests.wire.live import serving
 
-
 on_impatient = pytest.mark.xdist_group("impatient")  # one server for them all
 
 
