@@ -35,9 +35,11 @@ def split_draws(draws: Iterable[FurtherDraw]) -> tuple[list[Budget], list[Budget
 
 
 def lock_windows(budgets: Iterable[Budget]) -> None:
-    """Lock the open windows in the one order that everybody uses: by id."""
-    windows = BudgetWindow.objects.open().filter(budget__in=[budget.pk for budget in budgets])
-    list(windows.order_by("pk").select_for_update().values_list("pk"))
+    """Lock the open windows in the one order that everybody uses: budgets first, each by id."""
+    keys = [budget.pk for budget in budgets]
+    windows = BudgetWindow.objects.open().filter(budget__in=keys)
+    for rows in (Budget.objects.filter(pk__in=keys), windows):
+        list(rows.order_by("pk").select_for_update().values_list("pk"))
 
 
 def replace_further(draws: Manager[Any], wanted: Sequence[Mapping[str, Any]]) -> None:

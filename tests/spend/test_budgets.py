@@ -4,12 +4,13 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, connection, transaction
 
 from spend.budgets import change_budget, close_budget, create_budget, reset_budget
 from spend.errors import BudgetExceeded
 from spend.models import Budget, BudgetWindow
 from spend.rollover import database_now, roll_over
+from tags.draws import lock_windows
 from tests.bank import connected_to, draw_on
 from tests.factories import dollars, make_budget
 from tests.spend.recount import recount
@@ -208,6 +209,24 @@ def test_an_edit_and_a_new_window_at_once_lose_neither(bank_books):
         assert errors == []
         assert BudgetWindow.objects.open().get(budget=budget).limit == limit
         BudgetWindow.objects.filter(budget=budget, is_open=False).delete()
+    assert recount() == []
+
+
+def test_an_edit_of_several_budgets_and_their_new_windows_never_wait_in_a_circle(bank_books):
+    budgets = [make_budget(limit="1", duration="1h") for _ in range(3)]
+
+    def edit() -> None:
+        with transaction.atomic():
+            lock_windows(budgets)
+            for budget in reversed(budgets):
+                change_budget(budget, {"limit": BudgetWindow.objects.count()})
+
+    for _ in range(15):
+        for budget in budgets:
+            let_end(budget, ago=timedelta(seconds=1))
+        openings = [lambda budget=budget: roll_over(budget.pk) for budget in budgets]
+        assert run_together(bank_books, edit, *openings) == []
+        BudgetWindow.objects.filter(is_open=False).delete()
     assert recount() == []
 
 
