@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 import pytest
+from django.db.models import Sum
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -160,7 +161,7 @@ class Side:
         return list(rows.values_list("status", "cost", "holds", "flags", "prompt_tokens"))
 
     def rollups(self) -> set[tuple]:
-        rows = Rollup.objects.filter(tag_set_id=self.tag_set)
-        return set(
-            rows.values_list("span", "cost", "requests", "failed", "refused", "prompt_tokens")
-        )
+        """Summed, as an hour may end between the two sides."""
+        rows = Rollup.objects.filter(tag_set_id=self.tag_set).order_by().values_list("span")
+        names = ("cost", "requests", "failed", "refused", "prompt_tokens")
+        return set(rows.annotate(*[Sum(name) for name in names]))
