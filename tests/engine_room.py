@@ -13,7 +13,7 @@ from config.folder import Folder
 from config.signals import Signals
 from config.supervisor import Part, Supervisor
 
-WAIT_SECONDS_MAX = 20.0
+WAIT_SECONDS_MAX = 45.0
 
 
 @dataclass(frozen=True, slots=True)

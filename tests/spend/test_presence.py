@@ -26,7 +26,7 @@ class Ear:
     def hear_silence(self) -> None:
         self.silences += 1
 
-    async def until(self, is_so, *, seconds_max: float = 10.0) -> None:
+    async def until(self, is_so, *, seconds_max: float = 25.0) -> None:
         async with asyncio.timeout(seconds_max):
             while not is_so():  # noqa: ASYNC110 - it tells nobody
                 await asyncio.sleep(0.01)
@@ -35,7 +35,7 @@ class Ear:
 @pytest.fixture
 def ear(bank, monkeypatch):
     monkeypatch.setattr(presence_file, "BEAT_SECONDS", 0.1)
-    monkeypatch.setattr(presence_file, "SILENCE_SECONDS_MAX", 0.8)
+    monkeypatch.setattr(presence_file, "SILENCE_SECONDS_MAX", 2.0)
     monkeypatch.setattr(presence_file, "RECONNECT_SECONDS", 0.02)
     monkeypatch.setattr(presence_file, "LOCK_TIMEOUT", "300ms")
     found = Ear()
@@ -116,7 +116,7 @@ def test_it_takes_its_lock_again_when_its_session_was_ended(bank, ear):
     first = backend_of(ear.presence.worker_id)
 
     ask("select pg_terminate_backend(%s, 2000)", first)
-    bank.run(ear.until(lambda: ear.silences == 2))  # the cards are forgotten
+    bank.run(ear.until(lambda: ear.silences >= 2))  # the cards are forgotten
 
     assert backend_of(ear.presence.worker_id) != first
     assert look_for_lockless_workers() == []
@@ -134,7 +134,7 @@ def test_it_notices_a_session_that_died_without_a_word(bank, ear):
     finally:
         os.kill(first, signal.SIGCONT)
 
-    bank.run(ear.until(lambda: ear.silences == 2))
+    bank.run(ear.until(lambda: ear.silences >= 2))
     assert backend_of(ear.presence.worker_id) != first
 
 
@@ -153,7 +153,7 @@ def test_a_worker_that_waits_for_its_old_lock_leaves_no_session_behind(bank, ear
         os.kill(first, signal.SIGCONT)
 
     assert waiting <= 1
-    bank.run(ear.until(lambda: ear.silences == 2))
+    bank.run(ear.until(lambda: ear.silences >= 2))
 
 
 async def is_heard(ear: Ear) -> bool:
