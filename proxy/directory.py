@@ -96,7 +96,7 @@ class Directory:
             if unknown is not None and unknown.until > self._now():
                 return None
         generation, unknown_generation = self._keys.generation, self._unknown_keys.generation
-        found = await self._load("key", digest, lambda: load_key_card(digest))
+        found = await self._load("key", (digest, generation), lambda: load_key_card(digest))
         if found is None:
             missing = Unknown(self._now() + UNKNOWN_SECONDS)
             self._unknown_keys.keep(digest, missing, generation=unknown_generation)
@@ -114,7 +114,7 @@ class Directory:
             elif card is not None:
                 return card
         generation = self._tags.generation
-        found = await self._load("tag", name, lambda: load_tag_card(name))
+        found = await self._load("tag", (name, generation), lambda: load_tag_card(name))
         kept = Unknown(self._now() + UNKNOWN_SECONDS) if found is None else found
         self._tags.keep(name, kept, generation=generation)
         return found
@@ -126,7 +126,7 @@ class Directory:
             if card is not None and card.is_current():
                 return card
         generation = self._catalogues.generation
-        found = await self._load("catalogue", "all", load_catalogue)
+        found = await self._load("catalogue", generation, load_catalogue)
         self._catalogues.keep("all", found, generation=generation)
         return found
 
@@ -169,7 +169,11 @@ class Directory:
     # -- loading ---------------------------------------------------------------------------------
 
     async def _load(self, kind: str, key: Hashable, load: Callable[[], Card]) -> Card:
-        """Read rows in a thread; those who miss the same card wait for one reading."""
+        """Read rows in a thread; those who miss the same card wait for one reading.
+
+        A card's key here holds the generation: who comes after a change must not wait for a
+        reading that began before it, and keep that as if it were new.
+        """
         place = (kind, key)
         loading = self._loading.get(place)
         if loading is None:

@@ -1,12 +1,13 @@
 """The directory: cards are kept while changes are heard of, and forgotten when rows change."""
 
+import asyncio
 import threading
 import time
 
 from django.db import OperationalError, connection
 
 from proxy import directory as directory_module
-from proxy.directory import Shelf
+from proxy.directory import Directory, Shelf
 from proxy.models import APIKey
 from tags.actions import change_tag, delete_tag
 from tags.changes import Changes
@@ -165,6 +166,34 @@ def test_a_lookup_that_hangs_is_given_up(gateway, key, model, monkeypatch):
 
     let_go.set()
     assert (answer.status, answer.error["type"]) == (503, "budget_unavailable")
+
+
+def test_a_reading_from_before_a_change_serves_nobody_who_comes_after_it(monkeypatch):
+    readings = {"old": threading.Event(), "new": threading.Event()}
+    names, began = iter(readings), threading.Event()
+
+    def load(name):
+        found = next(names)
+        began.set()
+        assert readings[found].wait(5)
+        return found
+
+    async def ask():
+        directory = Directory(is_trusted=lambda: True)
+        early = asyncio.create_task(directory.tag("a"))
+        await asyncio.to_thread(began.wait, 5)
+        directory.forget_all()  # the row was changed while it was being read
+        late = asyncio.create_task(directory.tag("a"))
+        await asyncio.sleep(0)
+        readings["new"].set()
+        readings["old"].set()
+        found = (await early, await late, await directory.tag("a"))
+        await directory.close()
+        return found
+
+    monkeypatch.setattr(directory_module, "load_tag_card", load)
+
+    assert asyncio.run(ask()) == ("old", "new", "new")
 
 
 # -- the shelf -----------------------------------------------------------------------------------
