@@ -8,7 +8,6 @@ from typing import Any
 
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import (
-    BuilderError,
     ConnectError,
     ConnectTimeoutError,
     PoolTimeoutError,
@@ -82,8 +81,8 @@ class WireExchange:
                 .streamed_read_buffer_limit(buffer_bytes)
                 .build_streamed()
             )
-        except BuilderError as error:
-            raise Unsent("the address cannot be used") from error
+        except ValueError:  # its text may hold the header that was wrong, a credential even
+            raise Unsent("the address or a header cannot be used") from None
         try:
             async with asyncio.timeout(self._timeouts.first_byte_seconds):
                 response = await self._stream.__aenter__()
