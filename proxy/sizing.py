@@ -14,7 +14,8 @@ TEXT_PARTS = frozenset({"text", "refusal"})
 USUAL_TIERS = frozenset({"auto", "default", "standard", "flex"})  # not above the standard price
 UNBOUNDED_MEMBERS = (
     "web_search_options", "search_parameters", "enable_search", "plugins",  # searches, billed apart
-    "prompt",  # a text that is stored at the provider's
+    "prompt", "cached_content", "previous_response_id",  # texts that are stored at the provider's
+    "extra_body",  # where some providers look for these
     "models",  # others that may answer instead, at their own price
 )  # fmt: skip
 
@@ -69,6 +70,8 @@ def unbounded_content(messages: object) -> str | None:
         parts = content if isinstance(content, list) else ()
         if not isinstance(content, str | list | None) or any(map(is_no_text, parts)):
             return f"messages[{n}].content"
+        if isinstance(message, Mapping) and message.get("audio"):  # an earlier answer, by its id
+            return f"messages[{n}].audio"
     return None
 
 

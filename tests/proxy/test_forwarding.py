@@ -182,6 +182,10 @@ def test_a_standard_budget_changes_no_limit(gateway, upstream, key, model):
             "messages[0].content",
         ),
         ({"messages": [{"role": "user", "content": {"type": "odd"}}]}, "messages[0].content"),
+        ({"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}]}, "messages[0].audio"),
+        ({"cached_content": "cachedContents/1"}, "cached_content"),
+        ({"previous_response_id": "resp_1"}, "previous_response_id"),
+        ({"extra_body": {"google": {"cached_content": "cachedContents/1"}}}, "extra_body"),
     ],
     ids=str,
 )
