@@ -83,6 +83,7 @@ class Attempt:
     def hear(self, reply: Reply) -> None:
         """The upstream's head is here: note what of it is passed on."""
         self.status = reply.status
+        self.meter.hear()
         self.clock_upstream()
         for name, ours in PASSED_BACK:
             if value := reply.header(name):

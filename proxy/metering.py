@@ -48,6 +48,10 @@ class Meter:
         """From here on the upstream may be at work, whatever we hear of it."""
         self._sent = True
 
+    def hear(self) -> None:
+        """The upstream's head is here; its silences count from now."""
+        self._heard_at = monotonic()
+
     def unsend(self) -> None:
         """It turned out that no connection was made."""
         self._sent = False

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -277,6 +278,18 @@ def test_a_stream_that_lives_on_comments_has_fallen_silent(
     assert answer.events[-1]["error"]["type"] == "upstream_timeout"
     row = books.row(answer.id)
     assert (row.status, row.usage_source, row.http_status) == ("estimated", "counted", 504)
+
+
+def test_silence_is_counted_from_the_head(gateway, upstream, books, key, model, settings):
+    """The wait for the head has a bound of its own, which may be longer."""
+    settings.BETWEEN_CHUNKS_SECONDS = 0.5
+    events = [b": at work\n\n", chunk("a"), chunk(finish="stop"), usage_chunk(), DONE]
+    upstream.reply(replace(streamed(*events), before=[0.7]))
+
+    answer = gateway.chat(model, key=key, stream=True)
+
+    assert answer.status == 200
+    assert books.row(answer.id).status == "success"
 
 
 # -- endings -------------------------------------------------------------------------------------
