@@ -79,9 +79,11 @@ class Presence:
                 await self._listen()
             except FAILURES as error:
                 logger.warning("presence_lost error=%s", type(error).__name__)
-                if self._connection is not None:
-                    await self._connection.close()
-                await self._reconnect()
+            except Exception:  # noqa: BLE001 - a task's root: a deaf worker would trust no card again
+                logger.exception("presence_broken")
+            if self._connection is not None:
+                await self._connection.close()
+            await self._reconnect()
 
     async def _listen(self) -> None:
         assert self._connection is not None

@@ -34,7 +34,7 @@ HOT_PATH = (
     "spend/ledger.py", "spend/batching.py", "spend/connection.py", "spend/billing.py",
 )  # fmt: skip
 BROAD_EXCEPTS = {  # the outlet and a call's root, a flight and its connection, a job's root
-    "proxy/gateway.py", "spend/batching.py", "spend/connection.py",
+    "proxy/gateway.py", "spend/batching.py", "spend/connection.py", "spend/presence.py",
 }  # fmt: skip
 NAMELESS = {"utils", "util", "common", "misc", "base", "services", "helpers"}
 

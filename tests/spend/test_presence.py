@@ -158,3 +158,17 @@ def test_a_worker_that_waits_for_its_old_lock_leaves_no_session_behind(bank, ear
 
 async def is_heard(ear: Ear) -> bool:
     return ear.presence.is_heard
+
+
+def test_it_goes_on_listening_when_its_listener_makes_a_mistake(bank, ear):
+    def stumble(table: str, row_id: str) -> None:
+        ear.presence._on_change = lambda *change: ear.changes.append(change)
+        raise RuntimeError("a listener's own mistake")
+
+    ear.presence._on_change = stumble
+    ask(f"select pg_notify('{CHANNEL}', 'tags_tag:1')")
+    bank.run(ear.until(lambda: ear.silences >= 2))  # it connected anew, and forgot the cards
+
+    ask(f"select pg_notify('{CHANNEL}', 'tags_tag:2')")
+
+    bank.run(ear.until(lambda: ("tags_tag", "2") in ear.changes))
