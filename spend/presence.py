@@ -79,7 +79,7 @@ class Presence:
                 await self._listen()
             except FAILURES as error:
                 logger.warning("presence_lost error=%s", type(error).__name__)
-            except Exception:  # noqa: BLE001 - a task's root: a deaf worker would trust no card again
+            except Exception:  # a task's root: a deaf worker would trust no card again
                 logger.exception("presence_broken")
             if self._connection is not None:
                 await self._connection.close()

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import environ
@@ -117,15 +118,22 @@ def test_it_is_started_again_when_it_dies(tmp_path, name, capfd):
     assert f"{name} died (SIGKILL); starting it again" in capfd.readouterr().err
 
 
-def test_it_takes_over_from_a_server_that_an_earlier_start_left_behind(tmp_path):
-    with engine_room(tmp_path / "data") as room:
+@pytest.fixture
+def near_path():
+    """A folder whose sockets fit beside it, so that they stay when its engines have gone."""
+    with tempfile.TemporaryDirectory(prefix="tg-") as name:
+        yield Path(name)
+
+
+def test_it_takes_over_from_a_server_that_an_earlier_start_left_behind(near_path):
+    with engine_room(near_path / "data") as room:
         server = room.engines.postgres.server()
     orphan = subprocess.Popen(
         server.command, env=dict(server.environment), preexec_fn=server.become
     )
     wait_until(lambda: room.engines.postgres.is_ready(orphan))
 
-    with engine_room(tmp_path / "data") as room:
+    with engine_room(near_path / "data") as room:
         assert room.ask("SELECT 1") == (1,)
         assert orphan.wait(timeout=5) == 0
 

@@ -22,7 +22,7 @@ from config.environment import ROOT
 from config.listening import listen
 from spend.presence import LOCK_CLASS
 
-READY_SECONDS_MAX = 30.0
+READY_SECONDS_MAX = 60.0
 HEARD_SECONDS = 0.5  # a change counts in all workers within a second; here it is much less
 
 
