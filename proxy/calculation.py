@@ -90,9 +90,12 @@ def _answer(body: Mapping[str, Any], key: KeyCard) -> Answer:
 
 def _metered(body: Mapping[str, Any], key: KeyCard) -> Answer:
     model = body.get("model")
-    usage = Usage.from_openai(body.get("usage")) or Usage.from_anthropic(body.get("usage"))
+    usage = _usage(body.get("usage"))
     if not isinstance(model, str) or usage is None:
-        text = "The usage must have prompt_tokens and completion_tokens, and there must be a model."
+        text = (
+            "The usage must count the tokens of both sides, as prompt_tokens and completion_tokens"
+            " or as input_tokens and output_tokens, and there must be a model."
+        )
         raise bad_request("invalid_parameter", text, "usage")
     card = _dearest(_cards(model, key), usage)
     tariff = _tariff(card, model)
@@ -102,15 +105,39 @@ def _metered(body: Mapping[str, Any], key: KeyCard) -> Answer:
     return Answer(model, tariff, amount, amount, breakdown(usage, tariff, service_tier=tier))
 
 
+def _usage(told: object) -> Usage | None:
+    """By the dialect it is in. Anthropic's counts leave cached tokens out of `input_tokens`, those
+    of a response have them inside, and a total beside."""
+    if isinstance(told, Mapping) and "input_tokens" in told:
+        is_response = "total_tokens" in told or "input_tokens_details" in told
+        return Usage.from_responses(told) if is_response else Usage.from_anthropic(told)
+    return Usage.from_openai(told)
+
+
 def _estimated(body: Mapping[str, Any], key: KeyCard) -> Answer:
     asked = {name: value for name, value in body.items() if name != "tags"}
-    call = _as_call(asked, key)
+    call = _as_call(_as_chat(asked), key)
     cards = _cards(call.model, key)
     tariffs = [(_tariff(card, call.model), card.limits) for card in cards]
     generates = cards[0].mode != "embedding"
     size = replace(size_of(call), may_generate=generates)
     estimate: Estimate = estimate_cost(size, tariffs, strict_max_output=settings.STRICT_MAX_OUTPUT)
     return Answer(call.model, tariffs[0][0], estimate.expected, estimate.bound, {})
+
+
+def _as_chat(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A prompt that is a text, as the message that it would be: a chat adds tokens, never less.
+
+    A prompt that is an object is stored at the provider's, and has no bound.
+    """
+    prompt = body.get("prompt")
+    prompts = [prompt] if isinstance(prompt, str) else prompt
+    if not isinstance(prompts, list) or not all(isinstance(text, str) for text in prompts):
+        return body
+    rest = {name: value for name, value in body.items() if name != "prompt"}
+    given = rest.get("messages")
+    messages = [{"role": "user", "content": text} for text in prompts]
+    return {**rest, "messages": [*given, *messages] if isinstance(given, list) else messages}
 
 
 def _as_call(body: Mapping[str, Any], key: KeyCard) -> Call:

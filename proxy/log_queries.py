@@ -1,11 +1,9 @@
-"""Queries: what the paths that read the log and the reports may be asked."""
+"""Log queries: what the paths that read the log may be asked."""
 
-from calendar import monthrange
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db.models import Q
@@ -16,35 +14,27 @@ from proxy.credentials import KEY_PREFIX, digest_of, is_master
 from proxy.fields import Turned
 from proxy.key_cards import MASTER
 from proxy.models import APIKey
-from spend.focus_rows import VERSIONS
 from spend.ids import CORRECTIONS_MAX
 from spend.log_search import COUNTED_MAX, LogSearch
 from spend.models import CallStatus
 from spend.money import BadAmount, Nanos, parse_dollars_text
 from spend.ranges import BadRange, Range, range_of
-from spend.reports import GROUPS
 from spend.rollover import database_now
 from tags.fields import Moment, TagName
-from tags.queries import RangeQuery, StrictQuery
+from tags.queries import StrictQuery
 
 OPTIONAL: dict[str, Any] = {"required": False}
 DAYS = 7
 PAGE_ROWS = 50
 PAGE_ROWS_MAX = 1_000
-PAGE_DAYS = 31
-PAGE_DAYS_MAX = 1_000
-HOUR_SECONDS = 3_600
 TEXT_MAX = 512
 TAGS_MAX = 20
-NAMES_MAX = 200
 NOBODY = UUID(int=CORRECTIONS_MAX)  # no key has this id: what is no key of ours has no rows
 USE_CURSOR = f"reaches the first {COUNTED_MAX} rows only; go on with cursor"
 
 LITELLM_LOG_QUERY = frozenset(
     {"user_id", "team_id", "summarize", "error_code", "error_message", "organization_id"}
 )
-
-LITELLM_ACTIVITY_QUERY = frozenset({"timezone", "exclude_tags", "exclude_entity_ids"})
 
 
 class Line(serializers.CharField):
@@ -125,93 +115,6 @@ class ExportQuery(LogFilters):
     sort_order = serializers.ChoiceField(choices=["asc", "desc"], default="asc")
 
 
-class FocusQuery(StrictQuery):
-    """A month, or both dates; neither is the month that is on."""
-
-    month = serializers.RegexField(
-        r"^(19[7-9][0-9]|2[01][0-9]{2})-(0[1-9]|1[0-2])$",
-        **OPTIONAL,
-        error_messages={"invalid": "must be a month such as 2026-10"},
-    )
-    start_date = serializers.DateField(**OPTIONAL, input_formats=["%Y-%m-%d"])
-    end_date = serializers.DateField(**OPTIONAL, input_formats=["%Y-%m-%d"])
-    version = serializers.ChoiceField(choices=VERSIONS, default="1.2", help_text="Of FOCUS.")
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        start, end = attrs.get("start_date"), attrs.get("end_date")
-        month: str | None = attrs.get("month")
-        if month is not None and (start or end):
-            raise ValidationError({"month": "cannot be given together with dates"})
-        if start is None and end is None:
-            month = month or f"{database_now().astimezone(ZoneInfo(_zone())):%Y-%m}"
-            start, end = _days_of(month)
-        return attrs | {"covered": _range_of(start, end)}
-
-
-class ReportRange(RangeQuery):
-    """Roll-ups are by the hour: a time within one would leave out calls, or add some."""
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        for name in ("start_date", "end_date"):
-            at = attrs.get(name)
-            if isinstance(at, datetime) and at.timestamp() % HOUR_SECONDS:
-                raise ValidationError({name: "must be a date, or a time on the hour"})
-        return super().validate(attrs)
-
-
-class TotalsQuery(ReportRange):
-    tags = Line(**OPTIONAL, help_text="Names with commas between them.")
-
-    def validate_tags(self, value: str) -> list[str]:
-        return listed_tags(value)
-
-
-class ActivityQuery(ReportRange):
-    litellm = LITELLM_ACTIVITY_QUERY
-    start_date = Moment()
-    end_date = Moment()
-    tags = Line(**OPTIONAL, help_text="Names with commas between them: calls with any of them.")
-    model = Line(**OPTIONAL, help_text="As it was asked for.")
-    api_key = KeyName(
-        characters_max=TEXT_MAX, **OPTIONAL, help_text="The key's secret, its hash, or its key_id."
-    )
-    page = serializers.IntegerField(min_value=1, max_value=COUNTED_MAX, default=1)
-    page_size = serializers.IntegerField(
-        min_value=1, max_value=PAGE_DAYS_MAX, default=PAGE_DAYS, help_text="Dates."
-    )
-
-    def validate_tags(self, value: str) -> list[str]:
-        return listed_tags(value)
-
-
-class ReportQuery(ReportRange):
-    repeated = frozenset({"tag"})
-    group_by = Line(help_text="One or two of tag, key, model, day, with a comma between them.")
-    tag = serializers.ListField(child=TagName(), max_length=TAGS_MAX, **OPTIONAL)
-    key_alias = Line(**OPTIONAL)
-    model = Line(**OPTIONAL)
-    format = serializers.ChoiceField(choices=["json", "csv"], default="json")
-
-    def validate_group_by(self, value: str) -> list[str]:
-        named = [name.strip() for name in value.split(",")]
-        groups = ["key" if name == "api_key" else name for name in named]
-        if not 1 <= len(groups) <= 2 or len(set(groups)) != len(groups):
-            raise ValidationError("must name one or two different groups")
-        if unknown := [name for name in groups if name not in GROUPS]:
-            raise ValidationError(f"cannot be {unknown[0]}: only {', '.join(GROUPS)}")
-        return groups
-
-
-def listed_tags(text: str) -> list[str]:
-    """Raises ValidationError."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        raise ValidationError("must name a tag")
-    if len(names) > NAMES_MAX:
-        raise ValidationError(f"must have at most {NAMES_MAX} names")
-    return list(dict.fromkeys(names))
-
-
 def search_of(asked: Mapping[str, Any], *, seen_by: UUID | None) -> LogSearch:
     """The search that a LogQuery asks for. Raises ValidationError naming the date that is wrong."""
     covered = covered_of(asked)
@@ -244,24 +147,11 @@ def covered_of(asked: Mapping[str, Any]) -> Range | None:
         return None
     if start is not None and end is None:
         end = database_now()
-    return _range_of(start, end)
-
-
-def _range_of(start: date | datetime | None, end: date | datetime | None) -> Range:
+    zone = settings.REPORT_TIME_ZONE
     try:
-        return range_of(start, end, days=DAYS, now=database_now(), time_zone=_zone())
+        return range_of(start, end, days=DAYS, now=database_now(), time_zone=zone)
     except BadRange as error:
         raise ValidationError({f"{error.bound}_date": str(error)}) from None
-
-
-def _zone() -> str:
-    zone: str = settings.REPORT_TIME_ZONE
-    return zone
-
-
-def _days_of(month: str) -> tuple[date, date]:
-    first = date.fromisoformat(f"{month}-01")
-    return first, first.replace(day=monthrange(first.year, first.month)[1])
 
 
 def _without_summarize(data: Any) -> Any:

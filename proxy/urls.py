@@ -4,7 +4,7 @@ from django.urls import URLPattern, path
 from rest_framework.views import APIView
 
 from proxy import docs, health
-from proxy.api import activity, budgets, deployments, exports, keys, spend
+from proxy.api import activity, budgets, deployments, exports, keys, reports, spend
 from tags.views import paths
 
 ENDS = ("", "/")
@@ -52,10 +52,10 @@ urlpatterns = [
     *paths("spend/export", exports.ExportView),
     *paths("spend/focus", exports.FocusView),
     *paths("spend/calculate", spend.CalculateView),
-    *paths("spend/tags", spend.SpendTagsView),
-    *paths("global/spend/tags", spend.GlobalSpendTagsView),
-    *paths("global/spend/all_tag_names", spend.AllTagNamesView),
-    *paths("global/spend/report", spend.ReportView),
+    *paths("spend/tags", reports.SpendTagsView),
+    *paths("global/spend/tags", reports.GlobalSpendTagsView),
+    *paths("global/spend/all_tag_names", reports.AllTagNamesView),
+    *paths("global/spend/report", reports.ReportView),
     # -- health
     *(path(f"{name}{end}", health.tell_liveness) for name in LIVENESS for end in ENDS),
     *(path(f"{name}{end}", health.tell_readiness) for name in READINESS for end in ENDS),

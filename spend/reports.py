@@ -42,6 +42,10 @@ TAGGED = """(select sums.*, tag.name as tag from sums join spend_tagset s on s.i
 COLUMNS = {"tag": "tag", "key": "key_id", "model": "model", "day": "day"}
 
 
+class TooManyLines(Exception):
+    """More than ROWS_MAX groups; some of them would not add up to anything."""
+
+
 @dataclass(frozen=True, slots=True)
 class Totals:
     """Requests are all calls but refused ones."""
@@ -80,7 +84,7 @@ class Scope:
 def report(scope: Scope, groups: Sequence[str]) -> list[Line]:
     """A line for each group that has calls, by day first, then the most expensive first.
 
-    Calls without a tag have the tag None.
+    Calls without a tag have the tag None. Raises TooManyLines.
     """
     columns = [COLUMNS[group] for group in groups]
     source = TAGGED if "tag" in groups else "sums"
@@ -88,8 +92,10 @@ def report(scope: Scope, groups: Sequence[str]) -> list[Line]:
     days = "day, " if "day" in groups else ""
     query = f"""{SUMS} select {", ".join(columns)}, {alias}, {TOTALS} from {source}
                 group by {", ".join(columns)}
-                order by {days}sum(cost) desc, {", ".join(columns)} limit {ROWS_MAX}"""
+                order by {days}sum(cost) desc, {", ".join(columns)} limit {ROWS_MAX + 1}"""
     rows = _rows(query, scope)
+    if len(rows) > ROWS_MAX:
+        raise TooManyLines
     count = len(groups)
     return [
         Line(dict(zip(groups, row[:count], strict=True)), _totals(row[count + 1 :]), row[count])

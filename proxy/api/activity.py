@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from proxy.activity_answers import activity_object
-from proxy.log_queries import ActivityQuery
+from proxy.report_queries import ActivityQuery
 from spend.activity import ActivityScope, read_activity
 from tags.views import ManagementView
 

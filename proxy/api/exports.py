@@ -8,9 +8,11 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 
-from proxy.api.spend import bounds, in_time
+from proxy.api.reports import bounds
+from proxy.api.spend import in_time
 from proxy.log_export import Text, as_csv, as_json_lines
-from proxy.log_queries import ExportQuery, FocusQuery, search_of
+from proxy.log_queries import ExportQuery, search_of
+from proxy.report_queries import FocusQuery
 from proxy.streams import StreamedAnswer, stream_answer
 from spend.csv_cells import csv_text
 from spend.focus import Charges, read_charges

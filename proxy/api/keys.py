@@ -38,6 +38,26 @@ from tags.views import ManagementView
 
 EXAMPLE = {"key_alias": "svc-a", "metadata": {"tags": ["AWS_IAM_PROD", "team-backend"]}}
 
+ITSELF = {
+    "key": "9f2c...64 hex",
+    "info": {
+        "key_alias": "svc-a",
+        "status": "active",
+        "spend": 2.0,
+        "remaining": 23.0,
+        "max_budget": 25.0,
+        "metadata": {"tags": ["team-backend"]},
+        "budgets": [
+            {
+                "tag": "team-backend", "key_alias": None, "mode": "standard", "spent": 2.0,
+                "reserved": 0.0, "requested": 0.0, "limit": 5.0, "remaining": 3.0,
+                "budget_id": "0199d091-3000-7a11-8f2e-3b9a6d1c5e70", "duration": "30d",
+                "starts_at": "2026-11-22T09:00:00Z", "resets_at": "2026-12-22T09:00:00Z",
+            }
+        ],
+    },
+}  # fmt: skip
+
 
 def example(value: Any) -> list[OpenApiExample]:
     return [OpenApiExample("svc-a", value=value, request_only=True)]
@@ -61,9 +81,17 @@ class GenerateKeyView(ManagementView):
 class KeyInfoView(ManagementView):
     permission_classes = [HasKey]
 
-    @extend_schema(parameters=[KeyInfoQuery], responses=OpenApiTypes.OBJECT)
+    @extend_schema(
+        parameters=[KeyInfoQuery],
+        responses=OpenApiTypes.OBJECT,
+        examples=[OpenApiExample("a key that reads itself", ITSELF, response_only=True)],
+    )
     def get(self, request: Request) -> Response:
-        """A key by its secret, hash or key_id; without one, the key that asks."""
+        """A key by its secret, hash or key_id; without one, the key that asks.
+
+        A key that reads itself is told every budget that its calls draw on, by its own account and
+        by its default tags: what is spent and held there, and what remains.
+        """
         asked = self.read_query(KeyInfoQuery).get("key")
         caller = self.caller.key
         if asked is None and caller is None:

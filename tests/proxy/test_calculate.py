@@ -49,6 +49,41 @@ def test_it_reads_an_answer_that_names_the_upstreams_model(management):
     assert answer["cost"] == 0.002
 
 
+@pytest.mark.parametrize(
+    ("usage", "breakdown"),
+    [
+        (
+            {
+                "input_tokens": 400, "output_tokens": 100, "total_tokens": 500,
+                "input_tokens_details": {"cached_tokens": 300},
+            },
+            {"input": 0.00025, "cached_input": 0.00075, "output": 0.001},
+        ),
+        (
+            {"input_tokens": 100, "cache_read_input_tokens": 300, "output_tokens": 100},
+            {"input": 0.00025, "cached_input": 0.00075, "output": 0.001},
+        ),
+    ],
+)  # fmt: skip
+def test_it_reads_each_dialects_usage(management, usage, breakdown):
+    make_model("gpt-4o", input="2.5", output="10")
+
+    answer = management.post("/spend/calculate", {"model": "gpt-4o", "usage": usage}).json()
+
+    assert (answer["cost"], answer["breakdown"]) == (0.002, breakdown)
+
+
+@pytest.mark.parametrize("form", [{"input": "Hello"}, {"prompt": "Hello"}, {"messages": MESSAGES}])
+def test_it_takes_every_form_of_a_prompt(management, form):
+    make_model("gpt-4o")
+
+    answer = management.post(
+        "/spend/calculate", {"model": "gpt-4o", "max_tokens": 10, "tags": None} | form
+    ).json()
+
+    assert 0 < answer["cost"] <= answer["upper_bound"]
+
+
 def test_it_estimates_a_call_and_bounds_it(management):
     make_model("gpt-4o", input="2.5", output="10")
     body = {"model": "gpt-4o", "messages": MESSAGES, "max_tokens": 100, "temperature": 0.7}

@@ -3,6 +3,8 @@
 import csv
 import io
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import permutations
 from uuid import UUID, uuid4
 
 import pytest
@@ -668,6 +670,78 @@ def test_it_reports(management, tagged_calls):
         ("eu", 0.1, 1),
         (None, 0.003, 1),
     ]
+
+
+@pytest.mark.parametrize("groups", list(permutations(("tag", "key", "model", "day"), 2)))
+def test_any_two_groups_have_a_total_that_counts_each_call_once(management, groups):
+    make_past_call(tags=("a", "b"), cost=8, key_alias="x", model="m-1", ago=2 * DAY)
+    make_past_call(tags=("a",), cost=4, key_alias="x", model="m-2", ago=DAY)
+    make_past_call(tags=("b",), cost=2, key_alias="y", model="m-1", ago=DAY)
+    make_past_call(tags=(), cost=1, key_alias="y", model="m-2")
+    asked = {"group_by": ",".join(groups)}
+
+    answer = management.get("/global/spend/report", asked).json()
+    header, *lines = csv.reader(
+        io.StringIO(management.get("/global/spend/report", asked | {"format": "csv"}).text)
+    )
+
+    overlaps = "tag" in groups
+    assert answer["group_by"] == list(groups)
+    assert (answer["overlapping"], answer["total"]["spend"]) == (overlaps, 15e-09)
+    assert answer["total"]["requests"] == 4
+    spent = [round(row["spend"] * 10**9) for row in answer["rows"]]
+    assert sum(spent) == (23 if overlaps else 15)
+    assert sum(row["requests"] for row in answer["rows"]) == (5 if overlaps else 4)
+    assert header[:2] == list(groups)
+    at = header.index("spend")
+    assert [round(Decimal(line[at]) * 10**9) for line in lines] == spent
+    names = [tuple(row[name] for name in groups) for row in answer["rows"]]
+    assert [tuple(line[:2]) for line in lines] == [
+        tuple("" if name is None else name for name in row) for row in names
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "spend", "total"),
+    [
+        ({"tag": "a"}, {"a": 12, "b": 8}, 12),
+        ({"tag": ["a", "b"]}, {"a": 8, "b": 8}, 8),
+        ({"key_alias": "y"}, {"b": 2, None: 1}, 3),
+        ({"model": "m-2"}, {"a": 4, None: 1}, 5),
+        ({"tag": "b", "model": "m-1", "key_alias": "x"}, {"a": 8, "b": 8}, 8),
+    ],
+)
+def test_it_reports_what_is_asked_for(management, asked, spend, total):
+    make_past_call(tags=("a", "b"), cost=8, key_alias="x", model="m-1", ago=2 * DAY)
+    make_past_call(tags=("a",), cost=4, key_alias="x", model="m-2", ago=DAY)
+    make_past_call(tags=("b",), cost=2, key_alias="y", model="m-1", ago=DAY)
+    make_past_call(tags=(), cost=1, key_alias="y", model="m-2")
+
+    answer = management.get("/global/spend/report", asked | {"group_by": "tag"}).json()
+
+    assert {row["tag"]: round(row["spend"] * 10**9) for row in answer["rows"]} == spend
+    assert round(answer["total"]["spend"] * 10**9) == total
+
+
+@pytest.mark.parametrize("path", ["/global/spend/report?group_by=key", "/spend/tags"])
+def test_it_does_not_leave_out_rows(management, monkeypatch, path):
+    monkeypatch.setattr("spend.reports.ROWS_MAX", 1)
+    make_past_call(tags=("a", "b"), key_alias="x")
+    make_past_call(tags=("a",), key_alias="y")
+
+    assert refusal(management.get(path)) == (400, "invalid_parameter", "start_date")
+
+
+@pytest.mark.parametrize("name", ["start_date", "end_date"])
+def test_it_refuses_times_that_roll_ups_cannot_tell(management, name):
+    bounds = {"start_date": "2026-01-01T10:00:00Z", "end_date": "2026-01-02T10:00:00+01:00"}
+    asked, path = {"group_by": "tag", **bounds}, "/global/spend/report"
+
+    on_the_hour = management.get(path, asked)
+    within = management.get(path, asked | {name: "2026-01-01T10:30:00Z"})
+
+    assert on_the_hour.status_code == 200
+    assert refusal(within) == (400, "invalid_parameter", name)
 
 
 def test_it_reports_as_csv_with_exact_money_and_inert_cells(management, tagged_calls):
