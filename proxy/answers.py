@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from proxy.error_forms import OPENAI_ERRORS, ErrorForm
 from proxy.errors import Failure
 from proxy.wire import write_json
 from spend.money import Nanos, dollars_text
@@ -30,16 +31,11 @@ class Answer:
     body: bytes | None
 
 
-def failure_answer(failure: Failure, explained: Headers) -> Answer:
+def failure_answer(failure: Failure, explained: Headers, form: ErrorForm = OPENAI_ERRORS) -> Answer:
     """The answer that tells of a failure, with what is known of the call."""
     named = [*failure.headers.items(), ("x-tollgate-error-source", failure.source)]
     headers = [*JSON_HEADERS, *explained, *encode_headers(named)]
-    return Answer(failure.status, headers, write_json(failure.body()))
-
-
-def error_event(failure: Failure) -> bytes:
-    """What ends a stream that was begun and cannot be finished; no `[DONE]` follows."""
-    return b"data: " + write_json(failure.body()) + b"\n\n"
+    return Answer(failure.status, headers, write_json(form.body(failure, explained)))
 
 
 def usage_event(body: Mapping[str, Any], cost: Nanos) -> bytes:

@@ -13,6 +13,7 @@ from django.conf import settings
 from proxy.call import Call, parse_body, read_call
 from proxy.catalogue import allows, load_catalogue
 from proxy.deployment_cards import DeploymentCard
+from proxy.endpoints import CHAT
 from proxy.errors import Failure, bad_request
 from proxy.key_answers import drawn_budget
 from proxy.key_cards import KeyCard
@@ -144,7 +145,7 @@ def _as_call(body: Mapping[str, Any], key: KeyCard) -> Call:
     raw = write_json(body)  # numbers that are Decimals here are plain ones to a call
     return read_call(
         call_id=CallIds().next(),
-        endpoint="chat/completions",
+        endpoint=CHAT,
         key=key,
         raw=raw,
         body=parse_body(raw),

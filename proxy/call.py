@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import orjson
@@ -10,6 +10,9 @@ import orjson
 from proxy.errors import bad_request
 from proxy.key_cards import KeyCard
 from proxy.wire import parse_object
+
+if TYPE_CHECKING:
+    from proxy.endpoints import Endpoint
 
 DEPTH_MAX = 64
 MODEL_CHARACTERS_MAX = 255
@@ -32,7 +35,7 @@ CLIENT_IDS = ("x-request-id", "x-litellm-call-id", "x-litellm-trace-id")
 @dataclass(frozen=True, slots=True)
 class Call:
     id: UUID
-    endpoint: str
+    endpoint: "Endpoint"
     key: KeyCard
     model: str
     stream: bool
@@ -107,7 +110,7 @@ def parse_body(raw: bytes) -> Mapping[str, Any]:
 def read_call(
     *,
     call_id: UUID,
-    endpoint: str,
+    endpoint: "Endpoint",
     key: KeyCard,
     raw: bytes,
     body: Mapping[str, Any],
@@ -124,6 +127,8 @@ def read_call(
     for name in ("metadata", "litellm_metadata", "stream_options"):
         if not isinstance(body.get(name), Mapping | None):
             raise bad_request("invalid_parameter", f"'{name}' must be an object.", name)
+    if endpoint.check is not None:
+        endpoint.check(body)
     asked = [
         found
         for name in OUTPUT_FIELDS
@@ -134,7 +139,7 @@ def read_call(
         endpoint=endpoint,
         key=key,
         model=read_model(body, model_in_path),
-        stream=read_flag(body, "stream"),
+        stream=endpoint.is_stream(body),
         body=body,
         raw=raw,
         headers=headers,

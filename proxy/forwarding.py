@@ -46,6 +46,7 @@ CLOSED_EARLY = "The upstream closed the stream early."
 CUT_SHORT = "The upstream's answer broke off."
 UNUSABLE = "The upstream's answer cannot be used."
 
+SOUND = ("audio/", "application/octet-stream")
 PASSED_BACK = (
     ("x-request-id", "x-upstream-request-id"),
     ("openai-processing-ms", "openai-processing-ms"),
@@ -124,6 +125,8 @@ async def relay(attempt: Attempt, reply: Reply) -> None:
         raise upstream_failure(502, "upstream_error", UNUSABLE)
     elif is_event_stream(reply):
         await relay_stream(attempt, reply)
+    elif attempt.plan.call.endpoint.answers_in_bytes and is_sound(reply):
+        await relay_bytes(attempt, reply)
     else:
         await relay_answer(attempt, reply)
 
@@ -150,6 +153,10 @@ def is_event_stream(reply: Reply) -> bool:
     return (reply.header("content-type") or "").lower().startswith("text/event-stream")
 
 
+def is_sound(reply: Reply) -> bool:
+    return (reply.header("content-type") or "").lower().startswith(SOUND)
+
+
 # -- a plain answer ------------------------------------------------------------------------------
 
 
@@ -167,6 +174,17 @@ async def relay_answer(attempt: Attempt, reply: Reply) -> None:
     if is_error_body(body):
         raise failure_within(body["error"], secret=attempt.plan.route.card.secret)
     attempt.outlet.open(Answer(200, JSON_HEADERS + attempt.explain(), raw))
+
+
+async def relay_bytes(attempt: Attempt, reply: Reply) -> None:
+    """What is no JSON tells nothing of its cost: the meter knows that from the call."""
+    raw = await reply.read_whole(bytes_max=ANSWER_BYTES_MAX)
+    attempt.clock_upstream()
+    if not raw:
+        raise upstream_failure(502, "upstream_error", UNUSABLE)
+    attempt.meter.read_bytes()
+    kind = (reply.header("content-type") or "").encode("ascii", "ignore")
+    attempt.outlet.open(Answer(200, [(b"content-type", kind), *attempt.explain()], raw))
 
 
 def parse_answer(raw: bytes) -> Mapping[str, Any] | None:
@@ -197,7 +215,7 @@ async def relay_stream(attempt: Attempt, reply: Reply) -> None:
     """
     outlet, meter = attempt.outlet, attempt.meter
     head = Answer(200, STREAM_HEADERS + attempt.explain(with_cost=False), None)
-    splitter = EventSplitter()
+    splitter = EventSplitter(attempt.plan.call.endpoint.event_bytes_max)
     with opened_in_silence(outlet, head):
         async with attempt.drains.bound(outlet):
             while (chunk := await next_chunk(attempt, reply)) is not None:

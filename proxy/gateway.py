@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from proxy.answers import KEEP_ALIVE, Answer, error_event, failure_answer, id_headers
+from proxy.answers import KEEP_ALIVE, Answer, failure_answer, id_headers
 from proxy.arrival import Arrival
 from proxy.authentication import authenticate
 from proxy.errors import Failure, answer_for
@@ -58,7 +58,8 @@ async def serve(
         model = view.model_in(arrival)
         answer, outlet = await view.respond(arrival)
     except Exception as error:  # noqa: BLE001 - the catch-all of a call: whatever it was is told
-        answer = failure_answer(answer_for(error, model=model), id_headers(call_id))
+        failure = answer_for(error, model=model)
+        answer = failure_answer(failure, id_headers(call_id), view.errors)
     if answer.body is None:
         assert outlet is not None
         await send_stream(answer, outlet, receive, send, heartbeat=view.heartbeat_seconds)
@@ -204,7 +205,7 @@ async def send_stream(
         watch.cancel()
         if not outlet.has_left:
             if last is not None:
-                await send_chunk(error_event(last), outlet, send)
+                await send_chunk(outlet.error_event(last), outlet, send)
             await send({"type": "http.response.body", "body": b""})
         outlet.leave()
 

@@ -11,11 +11,9 @@ from proxy.answers import Answer
 from proxy.call import Call
 from proxy.explaining import plan_headers
 from proxy.forwarding import Attempt, forward
-from proxy.metering import Meter
 from proxy.plan import Plan
 from proxy.relay import CLIENT_CLOSED, Outlet
 from proxy.routing import choose_route
-from proxy.sizing import size_of
 from proxy.tagging import collect_tags
 from spend.billing import Record
 from spend.estimate import estimate_cost
@@ -30,7 +28,8 @@ async def answer_call(
 ) -> tuple[Answer, Outlet]:
     """The answer's head, and the outlet whose chunks follow it. Raises Failure or Refused."""
     plan = await plan_call(call, worker)
-    outlet = Outlet(has_left, lambda: plan_headers(plan))  # all that the client ever touches
+    # All that the client ever touches.
+    outlet = Outlet(has_left, lambda: plan_headers(plan), call.endpoint.errors)
     worker.tasks.start(carry_out(plan, outlet, worker), name="journey")
     return await outlet.answer(), outlet
 
@@ -41,7 +40,7 @@ async def plan_call(call: Call, worker: "Worker") -> Plan:
     tags = await collect_tags(call, worker.directory)
     route = await choose_route(call, tags, worker.directory)
     estimate = estimate_cost(
-        size_of(call, route.tariff.card.variants),
+        call.endpoint.size_of(call, route.tariff, route.card.limits),
         [(route.tariff, route.card.limits)],
         strict_max_output=settings.STRICT_MAX_OUTPUT,
     )
@@ -61,7 +60,8 @@ async def carry_out(plan: Plan, outlet: Outlet, worker: "Worker") -> None:
                 plan.estimate,
                 seconds=plan.route.hold_seconds,
             )
-            attempt = Attempt(plan, hold, Meter(plan.call, plan.route), outlet, worker.drains)
+            meter = plan.call.endpoint.meter(plan.call, plan.route)
+            attempt = Attempt(plan, hold, meter, outlet, worker.drains)
             outlet.explain = attempt.explain
             if not outlet.client_has_left():  # held, but not sent: nobody waits for it
                 await forward(attempt, worker.transport)

@@ -1,4 +1,7 @@
-"""The meter: watches an attempt and knows at any moment how it would end."""
+"""The meter: watches an attempt and knows at any moment how it would end.
+
+This one reads the form of chats and completions; those of other endpoints say what is different.
+"""
 
 from collections.abc import Mapping
 from time import monotonic
@@ -23,9 +26,12 @@ FINISHED = (b'"finish_reason":"', b'"finish_reason": "')
 class Meter:
     """Of one attempt. Changes only from Unbilled to Unknown to what was reported or counted."""
 
+    sides = ("prompt_tokens", "completion_tokens")
+
     def __init__(self, call: Call, route: Route) -> None:
         self._call = call
         self._route = route
+        self._choices = call.choices
         self._sent = False
         self._unbilled = False
         self._usage: Usage | None = None
@@ -65,7 +71,11 @@ class Meter:
         self._read_usage(body)
         self._read_names(body)
         self._whole = True
-        self._content_bytes = _content_bytes(body)
+        self._content_bytes = self.content_bytes(body)
+
+    def read_bytes(self) -> None:
+        """A whole plain answer that is no JSON."""
+        self._whole = True
 
     def watch(self, event: bytes) -> Mapping[str, Any] | None:
         """One event of a stream; its parsed body if it is the usage chunk, which has no choices.
@@ -129,6 +139,16 @@ class Meter:
             output=max(tokens, self._events - 1, self._told_output),
         )
 
+    # -- what is different elsewhere -------------------------------------------------------------
+
+    def usage_in(self, body: Mapping[str, Any]) -> Usage | None:
+        """What a whole answer, or the last event of a stream, tells of what was used."""
+        return Usage.from_openai(body.get("usage"))
+
+    def content_bytes(self, body: Mapping[str, Any]) -> int:
+        """Of a whole answer, to be counted where it tells no usage."""
+        return _content_bytes(body)
+
     # -- reading ---------------------------------------------------------------------------------
 
     def _read_event(self, event: bytes, body: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -152,7 +172,7 @@ class Meter:
         return body
 
     def _read_usage(self, body: Mapping[str, Any]) -> None:
-        usage = self._route.dialect.usage_in(body)
+        usage = self.usage_in(body)
         if usage is not None:
             self._usage = usage  # the last complete one wins
         else:
@@ -163,8 +183,9 @@ class Meter:
     def _read_sides(self, usage: object) -> None:
         """A usage that cannot be used may still tell of more than we count."""
         if isinstance(usage, dict):
-            self._told_input = max(self._told_input, told_tokens(usage, "prompt_tokens"))
-            self._told_output = max(self._told_output, told_tokens(usage, "completion_tokens"))
+            name_in, name_out = self.sides
+            self._told_input = max(self._told_input, told_tokens(usage, name_in))
+            self._told_output = max(self._told_output, told_tokens(usage, name_out))
 
     def _read_names(self, body: Mapping[str, Any]) -> None:
         for name, field in (("upstream_request_id", "id"), ("upstream_model", "model")):
@@ -179,7 +200,7 @@ class Meter:
         self._content_bytes += max(1, content_bytes)
         if b"finish_reason" in event:
             self._finished_choices += sum(event.count(mark) for mark in FINISHED)
-            self._whole = self._whole or self._finished_choices >= self._call.choices
+            self._whole = self._whole or self._finished_choices >= self._choices
 
 
 def told_tokens(usage: Mapping[str, Any], name: str) -> int:
@@ -192,18 +213,18 @@ def delta_bytes(body: Mapping[str, Any]) -> int:
     choices = body.get("choices")
     if not isinstance(choices, list):
         return len(orjson.dumps(body))
-    deltas = (choice.get("delta") for choice in choices if isinstance(choice, dict))
-    return sum(_text_bytes(delta) for delta in deltas if isinstance(delta, dict))
+    found = (choice for choice in choices if isinstance(choice, dict))
+    return sum(text_bytes(choice.get("delta") or choice.get("text")) for choice in found)
 
 
-def _text_bytes(value: object) -> int:
+def text_bytes(value: object) -> int:
     match value:
         case str():
             return len(value.encode())
         case list():
-            return sum(map(_text_bytes, value))
+            return sum(map(text_bytes, value))
         case dict():
-            return sum(_text_bytes(part) for name, part in value.items() if name not in LABELS)
+            return sum(text_bytes(part) for name, part in value.items() if name not in LABELS)
     return 0
 
 

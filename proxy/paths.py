@@ -4,21 +4,24 @@ Paths come percent-decoded from the server.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
-from proxy.views import ChatCompletions, GatewayView, Models, NotHere
+from proxy.endpoints import CHAT, COMPLETIONS, EMBEDDINGS, ENDPOINTS
+from proxy.views import CallView, GatewayView, Models, NotHere
 
 PREFIXES = ("/openai/v1/", "/v1/", "/")
 
-_EXACT: dict[str, GatewayView] = {
-    "chat/completions": ChatCompletions(),
-    "models": Models(),
+# `chat/completions` before `completions`, which is its end.
+_CALLS: dict[str, GatewayView] = {
+    endpoint.name: CallView(endpoint)
+    for endpoint in sorted(ENDPOINTS, key=lambda endpoint: -len(endpoint.name))
 }
+_ENGINE_CALLS = {e.name: _CALLS[e.name] for e in (CHAT, COMPLETIONS, EMBEDDINGS)}
 _MODEL = Models()
 _NOT_HERE = NotHere()
 _OURS = ("/v1/", "/openai/", "/engines/")
 _DJANGOS = ("/v1/model/",)
-_DEPLOYMENT_PREFIXES = ("/openai/deployments/", "/engines/", "/v1/engines/", "/openai/v1/engines/")
+_DEPLOYMENTS = "/openai/deployments/"
+_ENGINES = ("/engines/", "/v1/engines/", "/openai/v1/engines/")
 
 
 def find_view(path: str) -> tuple[GatewayView, Mapping[str, str]] | None:
@@ -28,9 +31,11 @@ def find_view(path: str) -> tuple[GatewayView, Mapping[str, str]] | None:
         return found, {}
     if path.endswith("/") and (found := _EXACT_PATHS.get(path[:-1])):
         return found, {}
-    for prefix in _DEPLOYMENT_PREFIXES:
+    if path.startswith(_DEPLOYMENTS):
+        return _find_deployment(path[len(_DEPLOYMENTS) :], _CALLS)
+    for prefix in _ENGINES:
         if path.startswith(prefix):
-            return _find_deployment(path[len(prefix) :].rstrip("/"))
+            return _find_deployment(path[len(prefix) :], _ENGINE_CALLS)
     for prefix in PREFIXES:
         if path.startswith(f"{prefix}models/"):
             return _MODEL, {"model": path[len(prefix) + 7 :].rstrip("/")}
@@ -39,14 +44,19 @@ def find_view(path: str) -> tuple[GatewayView, Mapping[str, str]] | None:
     return None
 
 
-def _find_deployment(rest: str) -> tuple[GatewayView, Mapping[str, str]]:
+def _find_deployment(
+    rest: str, views: Mapping[str, GatewayView]
+) -> tuple[GatewayView, Mapping[str, str]]:
     """`<model>/<path>`: the model's name may itself hold slashes."""
-    for name, view in _EXACT.items():
-        if name != "models" and rest.endswith(f"/{name}"):
+    rest = rest.rstrip("/")
+    for name, view in views.items():
+        if rest.endswith(f"/{name}"):
             return view, {"model": rest[: -len(name) - 1]}
     return _NOT_HERE, {}
 
 
-_EXACT_PATHS: dict[str, Any] = {
-    f"{prefix}{name}": view for prefix in PREFIXES for name, view in _EXACT.items()
-}
+_EXACT_PATHS: dict[str, GatewayView] = {
+    f"{prefix}{name}": view
+    for prefix in PREFIXES
+    for name, view in (*_CALLS.items(), ("models", _MODEL))
+} | {"/v2/rerank": _CALLS["rerank"]}

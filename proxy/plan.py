@@ -27,7 +27,7 @@ class Plan:
         call, card = self.call, self.route.card
         agent = call.headers.get("user-agent")
         return Intent(
-            endpoint=call.endpoint,
+            endpoint=call.endpoint.name,
             stream=call.stream,
             key_id=call.key.id,
             key_alias=call.key.alias,

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from proxy.answers import Answer, Headers, failure_answer
+from proxy.error_forms import OPENAI_ERRORS, ErrorForm
 from proxy.errors import Failure, answer_for
 
 CHUNKS_MAX = 64
@@ -28,11 +29,13 @@ class Outlet:
         self,
         has_left: Callable[[], bool],
         explain: Callable[[], Headers] = list,
+        errors: ErrorForm = OPENAI_ERRORS,
         *,
         chunks_max: int = CHUNKS_MAX,
     ) -> None:
         self._has_left = has_left
         self.explain = explain
+        self._errors = errors
         self._chunks_max = chunks_max
         self._chunks: deque[bytes] = deque()
         self._answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -41,6 +44,7 @@ class Outlet:
         self._finished = False
         self._left = False
         self._last: bytes | None = None
+        self._newest = b""
         self._served = False
         self.hung_up = False
         self.failure: Failure | None = None
@@ -84,7 +88,7 @@ class Outlet:
         """Before the head this is the answer; after it an event that ends the stream."""
         self.failure = self.failure or failure
         if not self._answer.done():
-            self.open(failure_answer(failure, self.explain()))
+            self.open(failure_answer(failure, self.explain(), self._errors))
         self.finish()
 
     async def put(self, chunk: bytes, *, is_last: bool = False) -> None:
@@ -96,6 +100,7 @@ class Outlet:
             return
         if is_last:
             self._last = chunk
+        self._newest = chunk
         self._chunks.append(chunk)
         _wake(self._filled)
         if len(self._chunks) >= self._chunks_max:
@@ -128,6 +133,10 @@ class Outlet:
     async def answer(self) -> Answer:
         """The head, once it is known; or the failure, if there was one before it."""
         return await self._answer
+
+    def error_event(self, failure: Failure) -> bytes:
+        """What ends a stream that was begun and cannot be finished."""
+        return self._errors.event(failure, self._newest)
 
     async def chunks(self, *, silence_seconds: float) -> AsyncIterator[bytes | None]:
         """Chunks as they come; None after each silence that long (0: never)."""

@@ -15,7 +15,7 @@ from proxy.tag_routing import narrow_by_tags
 from proxy.tagging import CollectedTags
 from proxy.upstreams import dialects
 from proxy.upstreams.contract import Dialect, Timeouts
-from spend.pricing import UNPRICED, Tariff
+from spend.pricing import FREE, UNPRICED, Tariff
 
 ROUTE_MARGIN_SECONDS = 60  # past total and drain, a hold is nobody's any more
 
@@ -46,9 +46,9 @@ async def choose_route(call: Call, tags: CollectedTags, directory: Directory) ->
         text = f"The model '{call.model}' does not exist."
         raise Failure(404, "model_not_found", text, "model")
     cards = _allowed_cards(call, tags, cards)
-    speaking = [card for card in cards if call.endpoint in dialects.endpoints_of(card)]
+    speaking = [card for card in cards if call.endpoint.name in dialects.endpoints_of(card)]
     if not speaking:
-        text = f"The model '{call.model}' cannot serve {call.endpoint}."
+        text = f"The model '{call.model}' cannot serve {call.endpoint.name}."
         raise bad_request("unsupported_endpoint", text, "model")
     ready = [card for card in _led(speaking, tags) if not card.is_locked]
     if not ready:
@@ -58,7 +58,7 @@ async def choose_route(call: Call, tags: CollectedTags, directory: Directory) ->
     return Route(
         card=card,
         dialect=dialects.dialect_of(card),
-        tariff=_tariff(card, call.model),
+        tariff=_tariff(card, call),
         timeouts=_timeouts(card, stream=call.stream),
     )
 
@@ -99,12 +99,15 @@ def _pick(cards: Sequence[DeploymentCard]) -> DeploymentCard:
     return random.choices(ready, weights if any(weights) else None)[0]
 
 
-def _tariff(card: DeploymentCard, model: str) -> Tariff:
-    if card.tariff is not None:
+def _tariff(card: DeploymentCard, call: Call) -> Tariff:
+    endpoint = call.endpoint
+    if card.tariff is not None and not endpoint.is_free:
         return card.tariff
+    if endpoint.is_free or endpoint.is_free_unless_priced:
+        return FREE
     if settings.UNPRICED_MODELS == "allow":
         return UNPRICED
-    text = f"The model '{model}' has no price. An administrator must set one."
+    text = f"The model '{call.model}' has no price. An administrator must set one."
     raise bad_request("model_not_priced", text, "model")
 
 

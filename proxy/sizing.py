@@ -6,18 +6,24 @@ from typing import Any
 import orjson
 
 from proxy.call import Call
-from spend.estimate import Size, text_bound_bytes
+from spend.estimate import ModelLimits, Size, text_bound_bytes
+from spend.pricing import Tariff
 
 # Tools that the provider runs by itself, as often as it likes.
 OWN_TOOLS = frozenset({"function", "custom"})
 TEXT_PARTS = frozenset({"text", "refusal"})
-USUAL_TIERS = frozenset({"auto", "default", "standard", "flex"})  # not above the standard price
+# Not above the standard price.
+USUAL_TIERS = frozenset({"auto", "default", "standard", "standard_only", "flex"})
 UNBOUNDED_MEMBERS = (
     "web_search_options", "search_parameters", "enable_search", "plugins",  # searches, billed apart
     "prompt", "cached_content", "previous_response_id",  # texts that are stored at the provider's
     "extra_body",  # where some providers look for these
     "models",  # others that may answer instead, at their own price
 )  # fmt: skip
+
+
+def chat_size(call: Call, tariff: Tariff, limits: ModelLimits) -> Size:
+    return size_of(call, tariff.card.variants)
 
 
 def size_of(call: Call, priced_tiers: Collection[str] | None = None) -> Size:

@@ -13,14 +13,15 @@ _LINE = re.compile(rb"\r\n|\n|\r")
 
 
 class EventTooLong(Exception):
-    """An event went past EVENT_BYTES_MAX."""
+    """An event went past the bytes that one may have."""
 
 
 class EventSplitter:
     """Feed bytes as they come, get the events that are complete, their bytes unchanged."""
 
-    def __init__(self) -> None:
+    def __init__(self, event_bytes_max: int = EVENT_BYTES_MAX) -> None:
         self._rest = b""
+        self._bytes_max = event_bytes_max
 
     def feed(self, chunk: bytes) -> Sequence[bytes]:
         data = self._rest + chunk if self._rest else chunk
@@ -30,7 +31,7 @@ class EventSplitter:
             events = [event + b"\n\n" for event in events]
         else:
             events = self._split_any(data)
-        if len(self._rest) > EVENT_BYTES_MAX:
+        if len(self._rest) > self._bytes_max:
             raise EventTooLong
         return events
 

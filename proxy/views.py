@@ -11,6 +11,8 @@ from proxy.answers import JSON_HEADERS, Answer, id_headers
 from proxy.arrival import Arrival
 from proxy.call import read_call
 from proxy.catalogue import allows
+from proxy.endpoints import Endpoint
+from proxy.error_forms import OPENAI_ERRORS, ErrorForm
 from proxy.errors import Failure, not_found
 from proxy.journey import answer_call
 from proxy.relay import Outlet
@@ -21,6 +23,8 @@ Response = tuple[Answer, Outlet | None]
 
 class GatewayView(APIView):
     """`respond` is what proxy/gateway.py awaits; there is one view object per path, for good."""
+
+    errors: ErrorForm = OPENAI_ERRORS
 
     @property
     def heartbeat_seconds(self) -> int:
@@ -40,8 +44,13 @@ class GatewayView(APIView):
 
 
 @extend_schema(exclude=True)
-class ChatCompletions(GatewayView):
-    endpoint = "chat/completions"
+class CallView(GatewayView):
+    """Calls of one endpoint."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__()
+        self.endpoint = endpoint
+        self.errors = endpoint.errors
 
     def model_in(self, arrival: Arrival) -> str | None:
         if arrival.method != "POST":

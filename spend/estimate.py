@@ -50,6 +50,7 @@ class Size:
     choices: int = 1
     prompts: int = 1
     prediction_bytes: int = 0
+    hidden_tokens: int = 0  # of prompts that the provider puts in front
     images: int = 0
     has_stored_context: bool = False  # `previous_response_id`
     may_have_audio: bool = True
@@ -141,7 +142,8 @@ def output_tokens_bound(size: Size, limits: ModelLimits, strict_max_output: int)
 def _own_input_tokens(size: Size, limits: ModelLimits) -> int:
     framing = MESSAGE_TOKENS * (size.messages + size.prompts - 1) + TOOL_TOKENS * size.tools
     images = size.images * (limits.image_tokens_max or 0)
-    return size.text_bytes + framing + TEMPLATE_TOKENS + limits.token_margin + images
+    hidden = TEMPLATE_TOKENS + size.hidden_tokens + limits.token_margin
+    return size.text_bytes + framing + hidden + images
 
 
 def _output_cap(size: Size, limits: ModelLimits, strict_max_output: int) -> int:

@@ -13,6 +13,7 @@ from spend.rates import RATE_KINDS, TOKEN_KINDS, RateCard, RateMap, Rates, read_
 from spend.usage import Counts, Usage
 
 __all__ = [
+    "FREE",
     "UNPRICED",
     "Tariff",
     "breakdown",
@@ -138,10 +139,11 @@ class Tariff:
 
 price_uuid = lru_cache(1024)(UUID)
 
+NOTHING = RateCard(Rates(dict.fromkeys((*RATE_KINDS, "tools"), Picos(0))))
 # For models served without a price: all is free here, and `is_priced` is false.
-UNPRICED = Tariff(
-    None, "unpriced", RateCard(Rates(dict.fromkeys((*RATE_KINDS, "tools"), Picos(0))))
-)
+UNPRICED = Tariff(None, "unpriced", NOTHING)
+# For endpoints that no provider charges for.
+FREE = Tariff(None, "free", NOTHING)
 
 
 def cost(usage: Usage, tariff: Tariff, *, service_tier: str | None = None) -> Nanos:

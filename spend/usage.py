@@ -111,6 +111,26 @@ class Usage:
         """
         return _read(_anthropic_usage, usage)
 
+    @classmethod
+    def from_input(cls, usage: object) -> "Usage | None":
+        """The `usage` of embeddings, moderations and the like, where nothing comes out."""
+        return _read(_input_usage, usage)
+
+    @classmethod
+    def from_images(cls, usage: object) -> "Usage | None":
+        """The `usage` of made images: what comes out are images, but for what is told as text."""
+        return _read(_image_usage, usage)
+
+    @classmethod
+    def from_speech(cls, usage: object) -> "Usage | None":
+        """The `usage` of the event that ends spoken text: what comes out is sound."""
+        return _read(_speech_usage, usage)
+
+    @classmethod
+    def from_rerank(cls, meta: object) -> "Usage | None":
+        """The searches of a rerank's `meta`; None if it tells of none."""
+        return _read(_search_usage, meta)
+
 
 _FIELDS = tuple(field.name for field in fields(Usage))
 _COUNTED = tuple(name for name in _FIELDS if name not in NAMED_KINDS)
@@ -180,6 +200,32 @@ def _anthropic_usage(usage: Mapping[str, Any]) -> Usage:
     if read.input_total == 0:
         raise _Unusable
     return read
+
+
+def _input_usage(usage: Mapping[str, Any]) -> Usage:
+    name = "prompt_tokens" if usage.get("prompt_tokens") is not None else "total_tokens"
+    prompt = _required(usage, name)
+    if prompt == 0:
+        raise _Unusable
+    return Usage(input=prompt)
+
+
+def _image_usage(usage: Mapping[str, Any]) -> Usage:
+    prompt, output = _sides(usage, "input_tokens", "output_tokens")
+    text = _count(_members(usage, "output_tokens_details"), "text_tokens")
+    return Usage(input=prompt, output=text, image_output=_rest(output, text))
+
+
+def _speech_usage(usage: Mapping[str, Any]) -> Usage:
+    prompt, output = _sides(usage, "input_tokens", "output_tokens")
+    return Usage(input=prompt, audio_output=output)
+
+
+def _search_usage(meta: Mapping[str, Any]) -> Usage:
+    searches = _required(_members(meta, "billed_units"), "search_units")
+    if searches == 0:
+        raise _Unusable
+    return Usage(searches=searches)
 
 
 def _sides(usage: Mapping[str, Any], prompt_name: str, completion_name: str) -> tuple[int, int]:

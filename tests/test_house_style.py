@@ -32,6 +32,8 @@ HOT_PATH = (
     "proxy/gateway.py", "proxy/journey.py", "proxy/call.py", "proxy/tagging.py", "proxy/routing.py",
     "proxy/plan.py", "proxy/sizing.py", "proxy/forwarding.py", "proxy/relay.py",
     "proxy/streaming.py", "proxy/metering.py", "proxy/answers.py", "proxy/authentication.py",
+    "proxy/endpoints.py", "proxy/event_metering.py", "proxy/unit_metering.py",
+    "proxy/text_sizing.py", "proxy/unit_sizing.py",
     "spend/ledger.py", "spend/batching.py", "spend/connection.py", "spend/billing.py",
 )  # fmt: skip
 BROAD_EXCEPTS = {  # the outlet and a call's root, a flight and its connection, a job's root

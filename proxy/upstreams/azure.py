@@ -6,8 +6,13 @@ from urllib.parse import quote
 from proxy.upstreams import openai
 from proxy.upstreams.contract import Outbound, Request
 
-endpoints = openai.endpoints
-usage_in = openai.usage_in
+endpoints = (
+    "chat/completions", "completions", "embeddings", "responses", "images/generations",
+    "audio/speech",
+)  # fmt: skip
+on_request = ()
+# Here the body alone names the deployment.
+WITHOUT_DEPLOYMENT = frozenset({"responses"})
 
 
 def build(request: Request) -> Outbound:
@@ -15,7 +20,9 @@ def build(request: Request) -> Outbound:
     headers = {name: value for name, value in outbound.headers.items() if name != "authorization"}
     if request.secret:
         headers["api-key"] = request.secret
-    model = quote(request.upstream_model, safe="")
-    address = f"{request.address}/openai/deployments/{model}/{request.endpoint}"
+    name = request.endpoint.name
+    address = f"{request.address}/openai"
+    if name not in WITHOUT_DEPLOYMENT:
+        address += f"/deployments/{quote(request.upstream_model, safe='')}"
     version = quote(request.api_version, safe="")
-    return replace(outbound, url=f"{address}?api-version={version}", headers=headers)
+    return replace(outbound, url=f"{address}/{name}?api-version={version}", headers=headers)

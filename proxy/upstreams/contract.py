@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from spend.usage import Usage
+if TYPE_CHECKING:
+    from proxy.endpoints import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +98,19 @@ class Dialect(Protocol):
     @property
     def endpoints(self) -> Sequence[str]: ...
 
-    def build(self, request: "Request") -> Outbound: ...
+    @property
+    def on_request(self) -> Sequence[str]:
+        """Those that a deployment must declare."""
+        ...
 
-    def usage_in(self, body: Mapping[str, Any]) -> Usage | None: ...
+    def build(self, request: "Request") -> Outbound: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a dialect needs to build an outbound request."""
 
-    endpoint: str
+    endpoint: "Endpoint"
     address: str
     secret: str | None
     api_version: str

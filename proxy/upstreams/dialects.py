@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from proxy.upstreams import azure, openai
+from proxy.upstreams import anthropic, azure, openai
 from proxy.upstreams.contract import Dialect
 
 if TYPE_CHECKING:
     from proxy.deployment_cards import DeploymentCard
 
-DIALECTS: Mapping[str, Dialect] = {"openai": openai, "azure": azure}
+DIALECTS: Mapping[str, Dialect] = {"openai": openai, "azure": azure, "anthropic": anthropic}
 
 
 def dialect_of(card: "DeploymentCard") -> Dialect:
@@ -17,11 +17,12 @@ def dialect_of(card: "DeploymentCard") -> Dialect:
 
 
 def endpoints_of(card: "DeploymentCard") -> Sequence[str]:
-    """What a deployment can serve: what its dialect speaks, narrowed by its terms."""
+    """What a deployment can serve: what its dialect speaks, or what of it the deployment says."""
     dialect = DIALECTS.get(card.dialect)
     if dialect is None:
         return ()
     declared = card.terms.get("supported_endpoints")
     if not declared:
         return dialect.endpoints
-    return [endpoint for endpoint in dialect.endpoints if endpoint in declared]
+    spoken = (*dialect.endpoints, *dialect.on_request)
+    return [endpoint for endpoint in spoken if endpoint in declared]

@@ -80,7 +80,7 @@ def test_models_are_not_posted_to(gateway, key):
     "path",
     [
         "/v1/files",
-        "/v1/embeddings",
+        "/v1/assistants",
         "/v1/responses/resp_1",
         "/v1/chat/completions/chatcmpl-1",
         "/openai/v1/batches",
