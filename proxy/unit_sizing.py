@@ -34,6 +34,7 @@ def images_size(call: Call, tariff: Tariff, limits: ModelLimits) -> Size:
         choices=call.choices,
         may_have_audio=False,
         may_generate=by_tokens,
+        output_kind="image_output",
         units=units,
         unbounded="model" if has_no_end else None,
     )
@@ -51,6 +52,7 @@ def speech_size(call: Call, tariff: Tariff, limits: ModelLimits) -> Size:
     return Size(
         text_bytes=body_bytes(call),
         may_generate=not by_characters,
+        output_kind="audio_output",
         units=Usage(characters=len(call.body["input"])) if by_characters else Usage(),
         unbounded=None if by_characters else "input",
     )

@@ -55,6 +55,7 @@ class Size:
     has_stored_context: bool = False  # `previous_response_id`
     may_have_audio: bool = True
     may_generate: bool = True  # False for embeddings: nothing comes out
+    output_kind: str = "output"  # what comes out mostly
     service_tier: str | None = None
     units: Usage = NO_UNITS
     unbounded: str | None = None
@@ -162,7 +163,7 @@ def _expected(size: Size, tariff: Tariff, cap: int) -> Nanos:
         return _as_hold(amount)
     # Nearly every call: two sides and a fee, without the detour over a Usage.
     rates = tariff.rates_for(tokens_in, size.service_tier)
-    picos = tokens_in * rates.get("input", 0) + tokens_out * rates.get("output", 0)
+    picos = tokens_in * rates.get("input", 0) + tokens_out * rates.get(size.output_kind, 0)
     return _as_hold(round_up(picos + rates.get("requests", 0)))
 
 
@@ -203,8 +204,8 @@ def _require_prices(size: Size, tariff: Tariff) -> None:
         return
     if tariff.rate("input") is None:
         raise ModelNotPriced("input")
-    if size.may_generate and tariff.rate("output") is None:
-        raise ModelNotPriced("output")
+    if size.may_generate and tariff.rate(size.output_kind) is None:
+        raise ModelNotPriced(size.output_kind)
 
 
 def _as_hold(amount: int) -> Nanos:
