@@ -29,6 +29,11 @@ UPSTREAM_NAME = "Demo"
 DAYS = 28
 QUIET_MINUTES = 4  # the last call was that long ago
 
+# What the demo's upstream answers with a text.
+ENDPOINTS = (
+    "chat/completions", "completions", "responses", "messages", "messages/count_tokens",
+)  # fmt: skip
+
 STRICT = BudgetMode.STRICT
 
 # Name, description, own budget, further budgets.
@@ -134,11 +139,12 @@ def make_models(address: str, since: datetime) -> None:
     """One is priced by a price of its own, the other by the operator's row."""
     upstream = UpstreamTerms(provider="openai", address=address)
     limits = {"input_tokens_max": 128_000, "output_tokens_max": 16_384}
+    spoken = {"supported_endpoints": list(ENDPOINTS)}
     for name, prices in (
         ("demo-fast", FAST_PRICES),
         ("demo-smart", {}),
     ):
-        terms = {"model_name": name, "upstream_model": name, **limits}
+        terms = {"model_name": name, "upstream_model": name, "terms": spoken, **limits}
         deployment = create_deployment(terms, upstream, prices, actor=ACTOR)
         Price.objects.filter(deployment_id=deployment.id).update(starts_at=since)
     Upstream.objects.update(name=UPSTREAM_NAME)

@@ -1,6 +1,8 @@
 """The demo's provider: an ASGI application that answers in OpenAI's form, without a network.
 
     POST /v1/chat/completions    plain or streaming; max_tokens, n, stream_options.include_usage
+    POST /v1/completions, /v1/responses, /v1/messages    the same texts in their forms
+    POST /v1/messages/count_tokens
     POST /v1/embeddings
     GET  /v1/models
 
@@ -24,6 +26,7 @@ from proxy.upstreams.demo_answers import (
     usage_of,
     write_text,
 )
+from proxy.upstreams.demo_forms import FORMS, Form, count_message
 
 BODY_BYTES_MAX = 20 * 1024 * 1024
 
@@ -61,6 +64,10 @@ async def _route(scope: Scope, receive: Receive, send: Send) -> None:
             await (_stream(chat, send) if chat.stream else _complete(chat, send))
         case "POST", "/embeddings":
             await _answer(send, embed(await _read(receive)))
+        case "POST", "/messages/count_tokens":
+            await _answer(send, count_message(await _read(receive)))
+        case "POST", _ if path in FORMS:
+            await _tell(FORMS[path], await _read(receive), send)
         case _:
             raise BadRequest(404, f"Unknown request: {scope['method']} {scope['path']}")
 
@@ -139,6 +146,26 @@ def _head(chat: Chat, kind: str) -> dict[str, Any]:
         "model": chat.model.name,
         "system_fingerprint": "fp_demo",
     }
+
+
+# -- other forms ---------------------------------------------------------------------------------
+
+
+async def _tell(form: Form, body: Mapping[str, Any], send: Send) -> None:
+    chat = form.read(body)
+    texts = [write_text(chat, choice) for choice in range(chat.choices)]
+    await asyncio.sleep(chat.model.first_seconds)
+    if not chat.stream:
+        longest = max(text.tokens for text in texts)
+        await asyncio.sleep(longest * chat.model.token_seconds)
+        await _answer(send, form.plain(chat, texts))
+        return
+    await _start(send, 200, b"text/event-stream; charset=utf-8")
+    for event, waits in form.events(chat, texts):
+        await send({"type": "http.response.body", "body": event, "more_body": True})
+        if waits:
+            await asyncio.sleep(chat.model.token_seconds)
+    await send({"type": "http.response.body", "body": b""})
 
 
 # -- reading and answering -----------------------------------------------------------------------

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from proxy.upstreams.demo import application
+from spend.usage import Usage
 
 QUESTION = [{"role": "user", "content": "Are tags worth it?"}]
 
@@ -142,6 +143,63 @@ def test_it_lists_its_models():
     assert (status, names) == (200, ["demo-fast", "demo-smart", "demo-embedding"])
 
 
+TOLD = {
+    "/v1/completions": ({"prompt": "Hello"}, lambda told: told["choices"][0]["text"]),
+    "/v1/responses": ({"input": "Hello"}, lambda told: told["output"][0]["content"][0]["text"]),
+    "/v1/messages": (
+        {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 500},
+        lambda told: told["content"][0]["text"],
+    ),
+}
+PIECES = {
+    "/v1/completions": lambda event: event["choices"][0]["text"] if event["choices"] else "",
+    "/v1/responses": lambda event: event["delta"] if event["type"].endswith(".delta") else "",
+    "/v1/messages": lambda event: event.get("delta", {}).get("text", ""),
+}
+
+
+@pytest.mark.parametrize("path", TOLD)
+def test_it_says_the_same_in_other_forms(path):
+    body, text_in = TOLD[path]
+    _, chat = ask(messages=[{"role": "user", "content": "Hello"}])
+
+    status, _, raw = call("POST", path, {"model": "demo-fast", **body})
+    _, headers, streamed = call("POST", path, {"model": "demo-fast", "stream": True, **body})
+
+    text = chat["choices"][0]["message"]["content"]
+    assert (status, text_in(json.loads(raw))) == (200, text)
+    assert headers[b"content-type"].startswith(b"text/event-stream")
+    told = [block.partition("data: ")[2] for block in streamed.decode().split("\n\n") if block]
+    pieces = [PIECES[path](json.loads(data)) for data in told if data != "[DONE]"]
+    assert "".join(pieces) == text
+
+
+def test_it_counts_a_message():
+    _, chat = ask()
+
+    _, _, raw = call(
+        "POST", "/v1/messages/count_tokens", {"model": "demo-fast", "messages": QUESTION}
+    )
+
+    assert json.loads(raw) == {"input_tokens": chat["usage"]["prompt_tokens"]}
+
+
+@pytest.mark.parametrize("path", TOLD)
+def test_its_usage_is_read_as_that_of_a_provider(path):
+    body, _ = TOLD[path]
+    read = {
+        "/v1/completions": Usage.from_openai,
+        "/v1/responses": Usage.from_responses,
+        "/v1/messages": Usage.from_anthropic,
+    }[path]
+    _, chat = ask(messages=[{"role": "user", "content": "Hello"}])
+
+    _, _, raw = call("POST", path, {"model": "demo-fast", **body})
+
+    usage = read(json.loads(raw)["usage"])
+    assert usage == Usage.from_openai(chat["usage"])
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "param"),
     [
@@ -163,6 +221,10 @@ def test_it_lists_its_models():
             400,
             "n",
         ),
+        ("/v1/completions", {"model": "demo-fast", "prompt": ["x"]}, 400, "prompt"),
+        ("/v1/responses", {"model": "demo-fast"}, 400, "input"),
+        ("/v1/messages", {"model": "demo-fast", "max_tokens": 5}, 400, "messages"),
+        ("/v1/messages", {"model": "demo-fast", "messages": QUESTION}, 400, "max_tokens"),
         ("/v1/embeddings", {"model": "demo-fast", "input": "x"}, 404, "model"),
         ("/v1/embeddings", {"model": "demo-embedding", "input": [1]}, 400, "input"),
         ("/v1/audio/speech", {}, 404, None),
