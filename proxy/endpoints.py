@@ -68,6 +68,7 @@ class Endpoint:
     passed_metadata: Callable[[Body], Mapping[str, str]] = no_metadata
     cap_fields: tuple[str, ...] = ()
     asks_for_usage: bool = False  # a stream tells it only if `stream_options` say so
+    continues: str = ""  # the member that names an earlier answer
     accepts: str = "application/json"
     answers_in_bytes: bool = False
     event_bytes_max: int = EVENT_BYTES_MAX
@@ -103,6 +104,7 @@ RESPONSES = Endpoint(
     is_stream=is_streamed,
     passed_metadata=text_pairs,
     cap_fields=("max_output_tokens",),
+    continues="previous_response_id",
     event_bytes_max=LARGE_EVENT_BYTES,
 )
 MESSAGES = Endpoint(

@@ -18,7 +18,8 @@ def check_responses(body: Body) -> None:
     if read_flag(body, "background"):
         text = "'background' cannot be true: the cost would be known after the answer only."
         raise bad_request("unsupported_parameter", text, "background")
-    if not isinstance(body.get("previous_response_id"), str | None):
+    previous = body.get("previous_response_id")
+    if not isinstance(previous, str | None) or (previous and "\0" in previous):
         text = "'previous_response_id' must be the id of a response."
         raise bad_request("invalid_parameter", text, "previous_response_id")
 

@@ -11,6 +11,7 @@ from proxy.catalogue import allows
 from proxy.deployment_cards import DeploymentCard
 from proxy.directory import Directory
 from proxy.errors import Failure, bad_request
+from proxy.past_responses import find_maker
 from proxy.tag_routing import narrow_by_tags
 from proxy.tagging import CollectedTags
 from proxy.upstreams import dialects
@@ -54,7 +55,8 @@ async def choose_route(call: Call, tags: CollectedTags, directory: Directory) ->
     if not ready:
         text = "The upstream's credential cannot be opened. An administrator must look at it."
         raise Failure(502, "upstream_auth_error", text)
-    card = _pick(ready).for_model(call.model)
+    chosen = ready[0] if len(ready) == 1 else await _choose(call, ready, directory)
+    card = chosen.for_model(call.model)
     return Route(
         card=card,
         dialect=dialects.dialect_of(card),
@@ -89,10 +91,21 @@ def _led(cards: Sequence[DeploymentCard], tags: CollectedTags) -> Sequence[Deplo
     return led
 
 
+async def _choose(
+    call: Call, cards: Sequence[DeploymentCard], directory: Directory
+) -> DeploymentCard:
+    """What goes on from an earlier answer goes to whoever made that: others do not have it."""
+    continues = call.endpoint.continues
+    if continues and (earlier := call.body.get(continues)):
+        maker = await directory.ask("maker", earlier, lambda: find_maker(earlier))
+        for card in cards:
+            if card.id == maker:
+                return card
+    return _pick(cards)
+
+
 def _pick(cards: Sequence[DeploymentCard]) -> DeploymentCard:
     """Lowest order, then by chance in proportion to weight."""
-    if len(cards) == 1:
-        return cards[0]
     first = min(card.order for card in cards)
     ready = [card for card in cards if card.order == first]
     weights = [card.weight for card in ready]

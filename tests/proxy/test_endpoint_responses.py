@@ -8,7 +8,7 @@ import pytest
 from proxy.upstreams.contract import Broken
 from spend.usage import Usage
 from tests.endpoint_answers import RESPONSE_USAGE, event_stream, response, response_body, typed
-from tests.factories import make_model, make_tag
+from tests.factories import make_model, make_tag, unique
 from tests.fakes import json_reply
 
 PRICES = {
@@ -227,6 +227,7 @@ def test_an_answer_without_a_usage_is_counted(gateway, upstream, books, key, mod
         ({"background": True}, "unsupported_parameter", "background"),
         ({"background": "yes"}, "invalid_parameter", "background"),
         ({"previous_response_id": 5}, "invalid_parameter", "previous_response_id"),
+        ({"previous_response_id": "\0"}, "invalid_parameter", "previous_response_id"),
         ({"max_output_tokens": 0}, "invalid_parameter", "max_output_tokens"),
     ],
     ids=str,
@@ -320,6 +321,28 @@ def test_what_came_before_counts_as_a_full_context(gateway, upstream, books, key
     assert (refused.status, refused.error["type"]) == (400, "budget_exceeded")
     assert answer.status == 200
     assert upstream.last.body["previous_response_id"] == "resp_1"
+
+
+def test_it_goes_on_where_the_earlier_response_was_made(gateway, upstream, books, key):
+    name = unique("model")
+    for _ in range(5):
+        make_model(name)
+    model, response_id = make_model(name), unique("resp")
+    upstream.reply(response(id=response_id))
+    first = send(gateway, model, key)
+    made_by = books.row(first.id).deployment_id
+
+    later = [send(gateway, model, key, previous_response_id=response_id) for _ in range(8)]
+
+    assert {answer.headers["x-litellm-model-id"] for answer in later} == {str(made_by)}
+
+
+def test_one_that_nobody_knows_goes_anywhere(gateway, upstream, key):
+    name = unique("model")
+    model = [make_model(name), make_model(name)][0]
+    upstream.reply(response())
+
+    assert send(gateway, model, key, previous_response_id="resp_elsewhere").status == 200
 
 
 def test_azure_has_it_beside_its_deployments(gateway, upstream, key):
