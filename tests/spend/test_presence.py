@@ -63,10 +63,16 @@ def reserve_as(bank, worker_id: int) -> Ask:
     return call
 
 
+# The server lists the locks of all its databases, and each of those numbers its workers alike.
+OUR_LOCKS = (
+    " from pg_locks where locktype = 'advisory' and classid = 7001 and objid = %s and database ="
+    " (select oid from pg_database where datname = current_database())"
+)
+
+
 def backend_of(worker_id: int) -> int:
     (pid,) = ask(
-        "select pid from pg_locks where locktype = 'advisory' and classid = 7001 and objid = %s"
-        " and granted",
+        f"select pid {OUR_LOCKS} and granted",
         worker_id,
     )
     return pid
@@ -155,8 +161,7 @@ def test_a_worker_that_waits_for_its_old_lock_leaves_no_session_behind(bank, ear
     try:
         bank.run(asyncio.sleep(3))
         (waiting,) = ask(
-            "select count(*) from pg_locks where locktype = 'advisory' and classid = 7001"
-            " and objid = %s and not granted",
+            f"select count(*) {OUR_LOCKS} and not granted",
             ear.presence.worker_id,
         )
     finally:
