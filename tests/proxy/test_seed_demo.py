@@ -89,13 +89,19 @@ def test_its_books_balance():
     assert count(CALLS_IN_THE_DEFAULT_PARTITION) == 0
 
 
+def test_it_leaves_the_tag_of_the_documentation_to_be_made():
+    seed()
+
+    assert not Tag.objects.filter(name="engineering").exists()
+
+
 def test_it_shows_every_state_that_a_budget_can_be_in():
     seed()
 
-    atlas, marketing, engineering = map(window_of, ("project-atlas", "marketing", "engineering"))
+    atlas, marketing, platform = map(window_of, ("project-atlas", "marketing", "platform"))
     assert 95 <= 100 * atlas.spent // atlas.limit < 100
     assert marketing.spent >= marketing.limit
-    assert 0 < engineering.spent < engineering.limit // 2
+    assert 0 < platform.spent < platform.limit // 2
     assert window_of("customer-acme").limit is None
     assert window_of("research").mode == "strict"
     support = Tag.objects.get(name="support")
@@ -161,7 +167,7 @@ def test_it_refuses_an_upstream_that_is_no_address():
 
 def test_it_does_not_backdate_a_budget_that_was_drawn_from():
     seed()
-    budget = Budget.objects.get(tag__name="engineering")
+    budget = Budget.objects.get(tag__name="platform")
 
     with pytest.raises(ValueError, match="drawn from"):
         backdate_budget(budget, database_now())
