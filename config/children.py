@@ -13,6 +13,7 @@ from config.supervisor import SERVERS, UPSTREAMS, Part
 WEB_STOP_SECONDS_MAX = 60.0  # 30 s for open calls, the rest for their settling
 JOBS_STOP_SECONDS_MAX = 10.0  # every task may be cut off and run again
 QUIET = ("-W", "ignore:You're running the worker with superuser privileges")  # tasks carry no code
+PLAIN = ("-W", "ignore:StreamingHttpResponse must consume synchronous")  # static files are small
 CELERY = ("-m", "celery", "-A", "config.celery:app", "--skip-checks", "--quiet")
 
 
@@ -69,7 +70,8 @@ class Children:
 
     def server(self, name: str, listener: socket.socket, *words: str) -> Program:
         descriptor = listener.fileno()
-        command = ["-m", "config.web", "--fd", str(descriptor), "--folder", str(self.folder.path)]
+        command = [*PLAIN, "-m", "config.web"]
+        command += ["--fd", str(descriptor), "--folder", str(self.folder.path)]
         return Program(
             name=name,
             command=[sys.executable, *command, *words],
