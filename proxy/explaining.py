@@ -36,6 +36,8 @@ def plan_headers(
         (b"x-litellm-response-duration-ms", b"%.3f" % total_ms),
         (b"x-litellm-overhead-duration-ms", b"%.3f" % max(0.0, total_ms - upstream_ms)),
     ]
+    if plan.pace is not None:
+        headers += encode_headers(plan.pace.headers().items())
     if cost is not None:
         headers.append((b"x-litellm-response-cost", dollars_text(cost).encode()))
     if hold is not None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,11 @@ from proxy.call import Call
 from proxy.explaining import plan_headers
 from proxy.forwarding import Attempt, forward
 from proxy.plan import Plan
+from proxy.rate_limits import limits_of
 from proxy.relay import CLIENT_CLOSED, Outlet
 from proxy.routing import choose_route
 from proxy.tagging import collect_tags
+from proxy.throttling import Throttle
 from spend.billing import Record
 from spend.estimate import estimate_cost
 from spend.ledger import Ledger
@@ -29,7 +32,7 @@ async def answer_call(
     """The answer's head, and the outlet whose chunks follow it. Raises Failure or Refused."""
     plan = await plan_call(call, worker)
     # All that the client ever touches.
-    outlet = Outlet(has_left, lambda: plan_headers(plan), call.endpoint.errors)
+    outlet = Outlet(has_left, partial(plan_headers, plan), call.endpoint.errors)
     worker.tasks.start(carry_out(plan, outlet, worker), name="journey")
     return await outlet.answer(), outlet
 
@@ -45,14 +48,16 @@ async def plan_call(call: Call, worker: "Worker") -> Plan:
         strict_max_output=settings.STRICT_MAX_OUTPUT,
     )
     tag_set = await worker.intern_tags(tags.names)
-    return Plan(call, tags, tag_set, route, estimate, started)
+    rate_limits = limits_of(call.key, tags.cards)
+    return Plan(call, tags, tag_set, route, estimate, rate_limits, started)
 
 
 async def carry_out(plan: Plan, outlet: Outlet, worker: "Worker") -> None:
     """Reserve, forward, relay, settle. Every way out, cancellation too, closes the hold once."""
     attempt = None
     try:
-        async with outlet:  # the client hears of any error
+        async with outlet, worker.throttle.slot(plan) as plan:  # the client hears of any error
+            outlet.explain = partial(plan_headers, plan)
             hold = await worker.ledger.reserve(
                 plan.call.id,
                 plan.intent,
@@ -67,12 +72,13 @@ async def carry_out(plan: Plan, outlet: Outlet, worker: "Worker") -> None:
                 await forward(attempt, worker.transport)
     finally:
         if attempt is not None:
-            close_hold(attempt, worker.ledger)
+            close_hold(attempt, worker.ledger, worker.throttle)
 
 
-def close_hold(attempt: Attempt, ledger: Ledger) -> None:
+def close_hold(attempt: Attempt, ledger: Ledger, throttle: Throttle) -> None:
     """Hand the hold back with its bill. Nothing is awaited, so nothing can come in between."""
     ledger.settle(attempt.hold, attempt.bill, record_of(attempt))
+    throttle.count_tokens(attempt.plan, attempt.bill.usage)
 
 
 def record_of(attempt: Attempt) -> Record:

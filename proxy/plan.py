@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from proxy.call import Call, label
+from proxy.rate_limits import Pace, RateLimits
 from proxy.routing import Route
 from proxy.tagging import CollectedTags
 from spend.estimate import Estimate
@@ -17,7 +18,9 @@ class Plan:
     tag_set: int
     route: Route
     estimate: Estimate
+    rate_limits: tuple[RateLimits, ...]
     started: float  # perf_counter, for durations only
+    pace: Pace | None = None  # once its rate limits were looked up
 
     def milliseconds(self) -> float:
         return (perf_counter() - self.started) * 1000

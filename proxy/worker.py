@@ -12,6 +12,7 @@ from django.db import Error as DatabaseFailure
 from proxy.directory import Directory
 from proxy.drains import Drains
 from proxy.tasks import Tasks
+from proxy.throttling import Throttle
 from proxy.upstreams.contract import Transport
 from proxy.upstreams.transport import WireTransport
 from spend.connection import FAILURES
@@ -28,6 +29,7 @@ SWEEP_SECONDS = 10.0
 # Clients have had their half minute when the server ends us (config/web.py); this is for settling.
 DRAIN_SECONDS_MAX = 5.0
 FLUSH_SECONDS_MAX = 10.0
+COUNT_SECONDS_MAX = 0.5  # for what is still to be counted: others can do without
 OPEN_SECONDS = 0.5
 
 logger = logging.getLogger(__name__)
@@ -42,6 +44,9 @@ class Worker:
         self.drains = Drains(seconds_max=settings.DRAIN_SECONDS)
         self.presence = Presence(self._forget, self._forget_all)
         self.directory = Directory(is_trusted=lambda: self.presence.is_heard)
+        self.throttle = Throttle(
+            settings.REDIS_URL, refuse=lambda *refused: self.ledger.refuse(*refused)
+        )
         self._transport = transport
         self._ledger: Ledger | None = None
         self._upkeep: list[asyncio.Task[None]] = []
@@ -65,6 +70,7 @@ class Worker:
         if not await self._reach_ledger():
             self._upkeep.append(asyncio.create_task(self._reach_ledger_at_last(), name="reach"))
         self._upkeep.append(asyncio.create_task(self._sweep_for_ever(), name="sweep"))
+        await self.throttle.open()
 
     async def close(self) -> None:
         """No new calls; open ones get their time; bills are written; then all is let go."""
@@ -72,6 +78,7 @@ class Worker:
         await self.tasks.close(seconds_max=DRAIN_SECONDS_MAX)
         for task in self._upkeep:
             task.cancel()
+        await self.throttle.close(seconds_max=COUNT_SECONDS_MAX)
         if self._ledger is not None:
             await self._ledger.close(seconds_max=FLUSH_SECONDS_MAX)
         await self.presence.close()

@@ -32,6 +32,7 @@ HOT_PATH = (
     "proxy/gateway.py", "proxy/journey.py", "proxy/call.py", "proxy/tagging.py", "proxy/routing.py",
     "proxy/plan.py", "proxy/sizing.py", "proxy/forwarding.py", "proxy/relay.py",
     "proxy/streaming.py", "proxy/metering.py", "proxy/answers.py", "proxy/authentication.py",
+    "proxy/throttling.py", "proxy/rate_limits.py", "proxy/rate_counters.py", "proxy/script_line.py",
     "proxy/endpoints.py", "proxy/event_metering.py", "proxy/unit_metering.py",
     "proxy/text_sizing.py", "proxy/unit_sizing.py",
     "spend/ledger.py", "spend/batching.py", "spend/connection.py", "spend/billing.py",

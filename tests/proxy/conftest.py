@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from proxy import directory
+from proxy import directory, rate_counters
 from proxy.upstreams.contract import Transport
 from spend import lanes, ledger
 from tests.committed import Books
@@ -18,6 +18,7 @@ DEADLINES = (
     (directory, "LOAD_SECONDS_MAX"),
     (lanes, "RESERVE_SECONDS_MAX"),
     (ledger, "RESERVE_SECONDS_MAX"),
+    (rate_counters, "ANSWER_SECONDS_MAX"),
 )
 
 
