@@ -48,6 +48,10 @@ class BudgetExceeded(Refused):
         )
 
 
+class NoRoom(Refused):
+    """A further attempt does not fit beside what the call may owe already: nothing was raised."""
+
+
 class ModelNotPriced(Refused):
     """A unit that is used, or that a call may use, has no price at all; `kind` names it."""
 

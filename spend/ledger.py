@@ -1,4 +1,4 @@
-"""The ledger: reserve, settle, release, refuse. Only here and in its lanes is money moved.
+"""The ledger: reserve, add_attempt, settle, release, refuse. Only here and in its lanes is money moved.
 
 Not here: check, then act. Whether a call has room is decided by spend/sql/reserve.sql on locked
 rows, and the hold is committed before anything is sent upstream
@@ -25,6 +25,7 @@ from spend.errors import (
     Unwritable,
 )
 from spend.estimate import Estimate
+from spend.further_holds import FurtherAttempt, FurtherHolds
 from spend.holds import Draw, Hold, Intent, WindowState
 from spend.lanes import (
     BATCH_ITEMS_MAX,
@@ -91,6 +92,7 @@ class Ledger:
         self.second_lane = Lane(
             worker_id, give_back=self._give_back, hear_clock_seconds=hear_clock_seconds
         )
+        self._further = FurtherHolds(self.second_lane.connection)
         self._settling = LedgerConnection(
             connection_arguments(
                 statement_timeout="8s", lock_timeout="500ms", plan_cache_mode="force_generic_plan"
@@ -127,6 +129,14 @@ class Ledger:
         """
         request = Request(call_id, draws, estimate, seconds, intent)
         return await in_time(self._reserve(request))
+
+    async def add_attempt(self, hold: Hold, owed: Nanos, estimate: Estimate) -> Hold:
+        """Hold what is owed and the next attempt's amount; durable when this returns.
+
+        Raises NoRoom, the hold being as it was, or Unavailable: it may have been raised all the
+        same, which its settle gives back.
+        """
+        return await in_time(self._further.raise_hold(FurtherAttempt(hold, owed, estimate)))
 
     def settle(self, hold: Hold, bill: Bill, record: Record) -> None:
         """Post the bill; never waits, never raises. If we die first, expire bills the estimate."""
@@ -168,6 +178,7 @@ class Ledger:
     async def close(self, *, seconds_max: float) -> None:
         """Write what is posted. What could not be written is billed by expire."""
         await self.interns.close(seconds_max=seconds_max)
+        await self._further.close(seconds_max=seconds_max)
         for lane in (self.lane, self.second_lane):
             await lane.close(seconds_max=seconds_max)
         unwritten = await self.settles.close(seconds_max=seconds_max)

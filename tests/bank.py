@@ -22,6 +22,7 @@ from django.db import connection
 from psycopg.conninfo import make_conninfo
 
 from spend.billing import Bill, Record
+from spend.errors import NoRoom
 from spend.estimate import Estimate
 from spend.ids import CallIds
 from spend.lanes import Request
@@ -187,6 +188,16 @@ class Bank:
         self, draws: Sequence[Draw], expected: int = 1, bound: int | None = None, **fields: Any
     ) -> Ask:
         return Ask(self.ids.next(), draws, estimate(expected, bound), intent(**fields))
+
+    def add_attempt(
+        self, hold: Hold, owed: int, expected: int, bound: int | None = None
+    ) -> Hold | None:
+        """None where it has no room; an unprovable bound is None."""
+        further = Estimate(Nanos(expected), bound, None, None)
+        try:
+            return self.run(self.ledger.add_attempt(hold, Nanos(owed), further))
+        except NoRoom:
+            return None
 
     def settle(self, hold: Hold, cost: int, status: str = "success", **fields: Any) -> None:
         self.run(self._settle(hold, bill(cost, status), record(**fields)))

@@ -61,6 +61,14 @@ class Window:
             return self.spent + self.reserved + call.bound <= self.limit
         return self.spent + self.reserved < self.limit
 
+    def has_room_for(self, owed: int, *, more_held: int, own: int) -> bool:
+        """Another attempt of a call that holds `own` and may owe `owed`."""
+        if self.limit is None:
+            return True
+        if self.is_strict:
+            return self.spent + self.reserved + more_held <= self.limit
+        return self.spent + self.reserved - own + owed < self.limit
+
     def move(self, *, cost: int, hold: int) -> None:
         self.spent += cost
         self.reserved -= hold
@@ -167,6 +175,28 @@ class Machine(RuleBasedStateMachine):
                 self.end(kept, 0, "failure")
         self.is_asked_again = False
         self.bank.flush()
+
+    @rule(call=calls, owed=st.sampled_from([0, 40, 100]), expected=AMOUNTS, bound=AMOUNTS)
+    def add_attempt(self, call, owed, expected, bound):
+        """Also of what is over by now; what was asked before comes late."""
+        kept = self.kept[call.ask.id]
+        if kept.hold is None:
+            return
+        more = Wanted(call.ask, call.accounts, expected, bound)
+        raised = [
+            max(h, owed + w.amount(more)) for w, h in zip(kept.windows, kept.holds, strict=True)
+        ]
+        fits = kept.status == "held" and all(
+            w.has_room_for(owed, more_held=r - h, own=h)
+            for w, h, r in zip(kept.windows, kept.holds, raised, strict=True)
+        )
+        found = self.bank.add_attempt(kept.hold, owed, expected, bound)
+        assert (found is not None) == fits
+        if found is not None:
+            assert list(found.holds) == raised
+            for window, held, wanted in zip(kept.windows, kept.holds, raised, strict=True):
+                window.move(cost=0, hold=held - wanted)
+            kept.hold, kept.holds = found, raised
 
     @rule(call=calls, cost=AMOUNTS)
     def settle(self, call, cost):
