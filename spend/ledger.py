@@ -1,4 +1,5 @@
-"""The ledger: reserve, add_attempt, settle, release, refuse. Only here and in its lanes is money moved.
+"""The ledger: reserve, add_attempt, settle, release, refuse. Only here and in its lanes does money
+move.
 
 Not here: check, then act. Whether a call has room is decided by spend/sql/reserve.sql on locked
 rows, and the hold is committed before anything is sent upstream
