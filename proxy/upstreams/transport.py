@@ -1,7 +1,7 @@
 """The wire to upstreams: the only file that knows the HTTP client."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from types import TracebackType
 from typing import Any
@@ -30,14 +30,23 @@ USER_AGENT = "tollgate"  # some providers' front doors turn away who has none
 # The head of an answer comes with as many bytes of it: a plain one whole, in one go, a stream at
 # once.
 ANSWER_BUFFER_BYTES = 64 * 1024
+# Before the head the client calls any end of its total time a failed connection, after which a call
+# would count as unsent. So we keep the time ourselves, and its own is far behind ours.
+NET_SECONDS = 10
 STREAM_BUFFER_BYTES = 0
 
 
 class WireTransport:
-    """One connection pool of a web worker, to all upstreams."""
+    """A web worker's connections to all upstreams: a pool for each time that one may take."""
 
     def __init__(self, *, connect_seconds: float) -> None:
-        self._client: Client = (
+        self._connect_seconds = connect_seconds
+        self._client = self._open(connect_seconds)
+        self._others: dict[float, Client] = {}  # a deployment's time is whole seconds, up to 60
+
+    @staticmethod
+    def _open(connect_seconds: float) -> Client:
+        return (
             ClientBuilder()
             .connect_timeout(timedelta(seconds=connect_seconds))
             .pool_idle_timeout(timedelta(seconds=IDLE_SECONDS))
@@ -58,10 +67,16 @@ class WireTransport:
         )
 
     def exchange(self, outbound: Outbound, timeouts: Timeouts) -> "WireExchange":
-        return WireExchange(self._client, outbound, timeouts)
+        if timeouts.connect_seconds == self._connect_seconds:
+            return WireExchange(self._client, outbound, timeouts)
+        seconds = timeouts.connect_seconds
+        if seconds not in self._others:
+            self._others[seconds] = self._open(seconds)
+        return WireExchange(self._others[seconds], outbound, timeouts)
 
     async def close(self) -> None:
-        await self._client.close()
+        for client in (self._client, *self._others.values()):
+            await client.close()
 
 
 class WireExchange:
@@ -73,18 +88,21 @@ class WireExchange:
 
     async def __aenter__(self) -> "WireReply":
         buffer_bytes = STREAM_BUFFER_BYTES if self._outbound.stream else ANSWER_BUFFER_BYTES
+        timeouts = self._timeouts
+        now = asyncio.get_running_loop().time
+        deadline = now() + timeouts.total_seconds
         try:
             builder = self._client.post(self._outbound.url).headers(dict(self._outbound.headers))
             self._stream = (
                 builder.body_bytes(self._outbound.body)
-                .timeout(timedelta(seconds=self._timeouts.total_seconds))
+                .timeout(timedelta(seconds=timeouts.total_seconds + NET_SECONDS))
                 .streamed_read_buffer_limit(buffer_bytes)
                 .build_streamed()
             )
         except ValueError:  # its text may hold the header that was wrong, a credential even
             raise Unsent("the address or a header cannot be used") from None
         try:
-            async with asyncio.timeout(self._timeouts.first_byte_seconds):
+            async with asyncio.timeout(min(timeouts.first_byte_seconds, timeouts.total_seconds)):
                 response = await self._stream.__aenter__()
         except (ConnectError, ConnectTimeoutError, PoolTimeoutError) as error:
             raise Unsent("no connection") from error
@@ -92,7 +110,7 @@ class WireExchange:
             raise Silent("nothing came back in time") from error
         except PyreqwestError as error:
             raise Broken("the connection broke before the answer") from error
-        return WireReply(response, self._timeouts.between_chunks_seconds)
+        return WireReply(response, timeouts.between_chunks_seconds, deadline, now)
 
     async def __aexit__(
         self,
@@ -104,11 +122,15 @@ class WireExchange:
 
 
 class WireReply(Reply):
-    def __init__(self, response: Any, gap_seconds: float) -> None:
+    def __init__(
+        self, response: Any, gap_seconds: float, deadline: float, now: Callable[[], float]
+    ) -> None:
         self._response = response
         self._reader = response.body_reader
         self._header = response.get_header
         self._gap_seconds = gap_seconds
+        self._deadline = deadline
+        self._now = now
         self.status: int = response.status
 
     def header(self, name: str) -> str | None:
@@ -127,7 +149,7 @@ class WireReply(Reply):
 
     async def _read(self, reading: Awaitable[Any]) -> Any:
         try:
-            async with asyncio.timeout(self._gap_seconds):
+            async with asyncio.timeout_at(min(self._now() + self._gap_seconds, self._deadline)):
                 return await reading
         except TimeoutError as error:
             raise Silent("the answer fell silent") from error

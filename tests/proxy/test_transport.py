@@ -5,7 +5,7 @@ import traceback
 
 import pytest
 
-from proxy.upstreams.contract import Outbound, Timeouts, Unsent
+from proxy.upstreams.contract import Outbound, Silent, Timeouts, Unsent
 from proxy.upstreams.transport import WireTransport
 
 SECRET = "sk-planted-provider-secret"
@@ -32,3 +32,35 @@ def test_what_cannot_be_sent_is_unsent_and_tells_no_secret(url, headers):
         asyncio.run(send())
 
     assert SECRET not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize(
+    ("says", "timeouts"),
+    [
+        (b"", Timeouts(5, 5, 5, 0.1)),
+        (b"", Timeouts(5, 0.1, 5, 5)),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", Timeouts(5, 5, 0.1, 5)),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", Timeouts(5, 5, 5, 0.1)),
+    ],
+    ids=["total before the head", "first byte", "gap", "total within the answer"],
+)
+def test_a_silence_behind_the_request_is_never_told_as_unsent(says, timeouts):
+    async def stay_silent(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(says)
+        await reader.read()
+        writer.close()
+
+    async def send():
+        server = await asyncio.start_server(stay_silent, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        transport = WireTransport(connect_seconds=1)
+        try:
+            async with transport.exchange(Outbound(url, {}, b"{}", True), timeouts) as reply:
+                await reply.read_whole(bytes_max=100)
+        finally:
+            await transport.close()
+            server.close()
+
+    with pytest.raises(Silent):
+        asyncio.run(send())
