@@ -2,6 +2,7 @@
 
 import asyncio
 import traceback
+from functools import partial
 
 import pytest
 
@@ -45,14 +46,17 @@ def test_what_cannot_be_sent_is_unsent_and_tells_no_secret(url, headers):
     ids=["total before the head", "first byte", "gap", "total within the answer"],
 )
 def test_a_silence_behind_the_request_is_never_told_as_unsent(says, timeouts):
-    async def stay_silent(reader, writer):
+    async def stay_silent(reader, writer, has_left):
         await reader.readuntil(b"\r\n\r\n")
         writer.write(says)
         await reader.read()
         writer.close()
+        has_left.set()
 
     async def send():
-        server = await asyncio.start_server(stay_silent, "127.0.0.1", 0)
+        has_left = asyncio.Event()
+        silence = partial(stay_silent, has_left=has_left)
+        server = await asyncio.start_server(silence, "127.0.0.1", 0)
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
         transport = WireTransport(connect_seconds=1)
         try:
@@ -60,6 +64,7 @@ def test_a_silence_behind_the_request_is_never_told_as_unsent(says, timeouts):
                 await reply.read_whole(bytes_max=100)
         finally:
             await transport.close()
+            await has_left.wait()
             server.close()
 
     with pytest.raises(Silent):
