@@ -8,6 +8,7 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+SECONDS_MAX = 86_400
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
@@ -31,6 +32,16 @@ def read_integer(setting: str, default: int, *, least: int = 0) -> int:
         raise ImproperlyConfigured(f"{setting} must be a whole number.") from None
     if value < least:
         raise ImproperlyConfigured(f"{setting} must be at least {least}.")
+    return value
+
+
+def read_decimal_seconds(setting: str, default: float) -> float:
+    try:
+        value = env.float(setting, default=default)
+    except ValueError:
+        raise ImproperlyConfigured(f"{setting} must be a number of seconds.") from None
+    if not 0 <= value <= SECONDS_MAX:
+        raise ImproperlyConfigured(f"{setting} must be from 0 to {SECONDS_MAX}.")
     return value
 
 
@@ -252,6 +263,12 @@ STREAM_FIRST_BYTE_SECONDS = read_seconds("STREAM_FIRST_BYTE_SECONDS", 120, least
 BETWEEN_CHUNKS_SECONDS = read_seconds("BETWEEN_CHUNKS_SECONDS", 120, least=1)
 TOTAL_SECONDS = read_seconds("TOTAL_SECONDS", 600, least=1)
 STREAM_TOTAL_SECONDS = read_seconds("STREAM_TOTAL_SECONDS", 1800, least=1)
+RETRIES_MAX = read_integer("RETRIES_MAX", 2)
+RETRY_PAUSE_SECONDS = read_decimal_seconds("RETRY_PAUSE_SECONDS", 0.25)
+RETRY_AFTER_TIMEOUT = env.bool("RETRY_AFTER_TIMEOUT", default=False)
+COOLDOWN_FAILURES = read_integer("COOLDOWN_FAILURES", 3, least=1)
+COOLDOWN_WITHIN_SECONDS = read_decimal_seconds("COOLDOWN_WITHIN_SECONDS", 60)
+COOLDOWN_SECONDS = read_decimal_seconds("COOLDOWN_SECONDS", 5)
 
 # -- logs --------------------------------------------------------------------------------------
 

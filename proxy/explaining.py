@@ -32,6 +32,7 @@ def plan_headers(
             plan.tags.names,
             call.key.rpm_limit,
             call.key.tpm_limit,
+            (plan.retries, plan.fallbacks),
         ),
         (b"x-litellm-response-duration-ms", b"%.3f" % total_ms),
         (b"x-litellm-overhead-duration-ms", b"%.3f" % max(0.0, total_ms - upstream_ms)),
@@ -49,14 +50,19 @@ def plan_headers(
 
 @lru_cache(REMEMBERED_MAX)
 def standing_headers(
-    deployment: str, model: str, tags: tuple[str, ...], rpm_limit: int | None, tpm_limit: int | None
+    deployment: str,
+    model: str,
+    tags: tuple[str, ...],
+    rpm_limit: int | None,
+    tpm_limit: int | None,
+    further: tuple[int, int],
 ) -> tuple[tuple[bytes, bytes], ...]:
     """What is the same in the next answer to such a call."""
     named = {
         "x-litellm-model-id": deployment,
         "x-litellm-model-group": in_header(model),
-        "x-litellm-attempted-retries": "0",
-        "x-litellm-attempted-fallbacks": "0",
+        "x-litellm-attempted-retries": str(further[0]),
+        "x-litellm-attempted-fallbacks": str(further[1]),
     }
     if tags:
         named["x-tollgate-tags"] = ",".join(map(in_header, tags))

@@ -139,8 +139,11 @@ def _error(row: SpendLog) -> dict[str, Any] | None:
 
 
 def _attempts(row: SpendLog) -> list[dict[str, Any]]:
-    """What was tried; the cost of the only attempt is the row's."""
+    """What was tried, and what each of that cost; the cost of the only attempt is the row's."""
     attempts = [dict(attempt) for attempt in row.attempts or ()]
     if len(attempts) == 1:
-        attempts[0].setdefault("spend", to_dollars(row.cost))
+        attempts[0].setdefault("cost", row.cost)
+    for attempt in attempts:
+        if "cost" in attempt:
+            attempt.setdefault("spend", to_dollars(attempt.pop("cost")))
     return attempts

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from time import perf_counter
 
+from django.conf import settings
+
 from proxy.call import Call, label
 from proxy.rate_limits import Pace, RateLimits
 from proxy.routing import Route
 from proxy.tagging import CollectedTags
-from spend.estimate import Estimate
+from proxy.wishes import NO_WISHES, Wishes
+from spend.estimate import Estimate, estimate_cost
 from spend.ledger import Intent
 
 
@@ -21,6 +24,9 @@ class Plan:
     rate_limits: tuple[RateLimits, ...]
     started: float  # perf_counter, for durations only
     pace: Pace | None = None  # once its rate limits were looked up
+    wishes: Wishes = NO_WISHES
+    retries: int = 0  # attempts behind the first of each model
+    fallbacks: int = 0  # models that were tried instead of the one asked for
 
     def milliseconds(self) -> float:
         return (perf_counter() - self.started) * 1000
@@ -48,3 +54,13 @@ class Plan:
             address=call.address,
             metadata=call.logged_metadata(),
         )
+
+
+def estimate_of(call: Call, route: Route) -> Estimate:
+    """Raises Failure, or ModelNotPriced."""
+    tariff, limits = route.tariff, route.card.limits
+    return estimate_cost(
+        call.endpoint.size_of(call, tariff, limits),
+        [(tariff, limits)],
+        strict_max_output=settings.STRICT_MAX_OUTPUT,
+    )

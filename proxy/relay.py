@@ -91,6 +91,11 @@ class Outlet:
             self.open(failure_answer(failure, self.explain(), self._errors))
         self.finish()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the client has, or will have, the head of an answer."""
+        return self._answer.done()
+
     async def put(self, chunk: bytes, *, is_last: bool = False) -> None:
         """Hand a chunk on; waits while the client is behind, and for nothing once it has left.
 

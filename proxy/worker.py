@@ -9,6 +9,7 @@ from typing import TypeVar
 from django.conf import settings
 from django.db import Error as DatabaseFailure
 
+from proxy.cooldown import Cooldowns
 from proxy.directory import Directory
 from proxy.drains import Drains
 from proxy.tasks import Tasks
@@ -41,6 +42,7 @@ class Worker:
     def __init__(self, transport: Transport | None = None) -> None:
         self.tasks = Tasks()
         self.ids = CallIds()
+        self.cooldowns = Cooldowns()
         self.drains = Drains(seconds_max=settings.DRAIN_SECONDS)
         self.presence = Presence(self._forget, self._forget_all)
         self.directory = Directory(is_trusted=lambda: self.presence.is_heard)

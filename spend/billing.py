@@ -56,9 +56,15 @@ class Bill:
     flags: tuple[str, ...] = ()
 
 
+NOTHING = Bill(Nanos(0), "failure", Usage(), "none", None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What else the call's row tells: times, ids, attempts, the error."""
+    """What else the call's row tells: times, ids, attempts, the error.
+
+    The deployment and its provider are told where another one was tried than the intent names.
+    """
 
     http_status: int
     ended_at: datetime
@@ -66,6 +72,8 @@ class Record:
     client_disconnected: bool = False
     upstream_model: str | None = None
     upstream_request_id: str | None = None
+    deployment_id: UUID | None = None
+    provider: str | None = None
     attempts: Sequence[Mapping[str, Any]] = ()
     error: Mapping[str, Any] | None = None
     flags: tuple[str, ...] = field(default=())
@@ -77,12 +85,20 @@ def bill_for(endings: Sequence[Ending], *, estimate: Nanos) -> Bill:
     `estimate` is what an attempt costs whose ending is unknown and that delivered nothing: the
     largest of the call's holds.
     """
-    billed = [ending for ending in endings if not isinstance(ending, Unbilled)]
+    return join_bills(
+        [_bill_one(ending, estimate) for ending in endings if not isinstance(ending, Unbilled)]
+    )
+
+
+def join_bills(bills: Sequence[Bill]) -> Bill:
+    """One bill for all attempts of a call, each billed by itself before."""
+    billed = [bill for bill in bills if bill.status != "failure"]
     if not billed:
-        return Bill(Nanos(0), "failure", Usage(), "none", None)
-    bills = [_bill_one(ending, estimate) for ending in billed]
-    last = bills[-1]
-    total = Nanos(sum(bill.cost for bill in bills))
+        return NOTHING
+    if len(billed) == 1:
+        return billed[0]
+    last = billed[-1]
+    total = Nanos(sum(bill.cost for bill in billed))
     return Bill(total, last.status, last.usage, last.usage_source, last.price_id, last.flags)
 
 

@@ -329,7 +329,7 @@ class Ledger:
 
 
 def record_fields(record: Record) -> dict[str, Any]:
-    return {
+    fields = {
         "http_status": record.http_status,
         "ended_at": record.ended_at,
         "first_byte_at": record.first_byte_at,
@@ -340,6 +340,9 @@ def record_fields(record: Record) -> dict[str, Any]:
         "error": record.error,
         "flags": record.flags,
     }
+    if record.deployment_id is not None:
+        fields |= {"deployment_id": record.deployment_id, "provider": record.provider}
+    return fields
 
 
 async def in_time(asking: Awaitable[Answer]) -> Answer:

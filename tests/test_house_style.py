@@ -31,6 +31,8 @@ MONEY_FILES = (
 HOT_PATH = (
     "proxy/gateway.py", "proxy/journey.py", "proxy/call.py", "proxy/tagging.py", "proxy/routing.py",
     "proxy/plan.py", "proxy/sizing.py", "proxy/forwarding.py", "proxy/relay.py",
+    "proxy/attempt.py", "proxy/sending.py", "proxy/retrying.py", "proxy/fallbacks.py",
+    "proxy/pauses.py", "proxy/patience.py", "proxy/cooldown.py", "proxy/wishes.py",
     "proxy/streaming.py", "proxy/metering.py", "proxy/answers.py", "proxy/authentication.py",
     "proxy/throttling.py", "proxy/rate_limits.py", "proxy/rate_counters.py", "proxy/script_line.py",
     "proxy/endpoints.py", "proxy/event_metering.py", "proxy/unit_metering.py",

@@ -2,8 +2,8 @@
 
 import pytest
 
-from proxy import forwarding, relay
 from proxy import gateway as gateway_module
+from proxy import relay, sending
 from proxy.upstreams.contract import Broken
 from tests.factories import make_tag
 from tests.fakes import DONE, Gate, Reply, chunk, plain, streamed, usage_chunk
@@ -181,7 +181,7 @@ def test_an_error_of_ours_is_told_and_billed(
     async def fail(attempt, reply):
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr(forwarding, "relay_stream" if stream else "relay_answer", fail)
+    monkeypatch.setattr(sending, "relay_stream" if stream else "relay_answer", fail)
 
     answer = gateway.chat(model, key=key, tags=[tag], stream=stream)
 

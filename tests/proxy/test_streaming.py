@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy import forwarding
+from proxy import sending
 from proxy.streaming import EVENT_BYTES_MAX, EventSplitter, EventTooLong, payload_of
 from proxy.upstreams.contract import Broken, Silent
 from tests.fakes import DONE, USAGE, Gate, chunk, event, plain, streamed, usage_chunk
@@ -225,7 +225,7 @@ def test_nothing_is_wrong_after_done(gateway, upstream, books, key, model, late)
 
 
 def test_nobody_waits_for_long_after_done(gateway, upstream, books, key, model, monkeypatch):
-    monkeypatch.setattr(forwarding, "LATE_SECONDS", 0.05)
+    monkeypatch.setattr(sending, "LATE_SECONDS", 0.05)
     gate = Gate()
     upstream.reply(streamed(chunk("Hi"), chunk(finish="stop"), usage_chunk(), DONE, gate))
 

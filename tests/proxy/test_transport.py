@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+from proxy.upstreams import transport as transport_module
 from proxy.upstreams.contract import Outbound, Silent, Timeouts, Unsent
 from proxy.upstreams.transport import WireTransport
 
@@ -39,13 +40,15 @@ def test_what_cannot_be_sent_is_unsent_and_tells_no_secret(url, headers):
     ("says", "timeouts"),
     [
         (b"", Timeouts(5, 5, 5, 0.1)),
-        (b"", Timeouts(5, 0.1, 5, 5)),
+        (b"", Timeouts(5, 0.1, 5, 0.2)),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", Timeouts(5, 5, 0.1, 5)),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", Timeouts(5, 5, 5, 0.1)),
     ],
     ids=["total before the head", "first byte", "gap", "total within the answer"],
 )
-def test_a_silence_behind_the_request_is_never_told_as_unsent(says, timeouts):
+def test_a_silence_behind_the_request_is_never_told_as_unsent(monkeypatch, says, timeouts):
+    monkeypatch.setattr(transport_module, "NET_SECONDS", 0.1)  # the connection lives until then
+
     async def stay_silent(reader, writer, has_left):
         await reader.readuntil(b"\r\n\r\n")
         writer.write(says)
