@@ -26,7 +26,8 @@ INFO_COLUMNS: Mapping[str, tuple[str, Any]] = {
     "max_output_tokens": ("output_tokens_max", None),
 }
 TERMS = (
-    "fallbacks", "supported_endpoints", "supports_stream_options", "tag_routing",
+    "fallbacks", "context_window_fallbacks", "connect_timeout", "chunk_timeout", "total_timeout",
+    "cooldown_time", "supported_endpoints", "supports_stream_options", "tag_routing",
     "output_cap_field", "token_margin", "reasoning_tokens_max", "image_tokens_max",
 )  # fmt: skip
 

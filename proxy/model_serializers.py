@@ -15,6 +15,7 @@ from proxy.addresses import BadAddress, clean_address
 from proxy.fields import Turned
 from proxy.known_fields import LITELLM_PARAMS, MODEL_FIELDS, MODEL_INFO
 from proxy.providers import Provider, UnsupportedProvider, split_model
+from proxy.wishes import FALLBACKS_MAX
 from spend.money import BadAmount
 from spend.price_fields import is_price_field, rates_from_wire
 from tags.fields import Flag, StrictSerializer, TagName, Text, Whole
@@ -23,12 +24,12 @@ from tags.queries import StrictQuery
 OPTIONAL: dict[str, Any] = {"required": False, "allow_null": True}
 NAME_MAX = 255
 ALIASES_MAX = 100
-FALLBACKS_MAX = 20
 TAGS_MAX = 100
 SECRET_MAX = 4_096
 SMALL_MAX = 32_767
 TOKENS_MAX = 2**31 - 1
 SECONDS_MAX = 86_400
+CONNECT_SECONDS_MAX = 60
 RETRIES_MAX = 10
 VARIABLE = "os.environ/"
 TAG_ROUTING = ("off", "any", "all")
@@ -112,6 +113,22 @@ class Endpoints(serializers.ListField):
         return [path.strip("/").removeprefix("v1/") for path in paths]
 
 
+class Fallbacks(serializers.ListField):
+    """Names of models, not that of a wildcard."""
+
+    child = Text(max_length=NAME_MAX)
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=FALLBACKS_MAX, **options)
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        names: list[str] = super().to_internal_value(data)
+        for name in names:
+            if not name or "*" in name or _CONTROL.search(name):
+                raise ValidationError("must be names of models, without a *")
+        return names
+
+
 class PricedSerializer(StrictSerializer):
     """An object that may have price fields among its members; they are `prices` when it is read."""
 
@@ -161,8 +178,19 @@ class ModelInfo(PricedSerializer):
     )
     max_input_tokens = Whole(min_value=1, max_value=TOKENS_MAX, **OPTIONAL)
     max_output_tokens = Whole(min_value=1, max_value=TOKENS_MAX, **OPTIONAL)
-    fallbacks = serializers.ListField(
-        child=Name(max_length=NAME_MAX), max_length=FALLBACKS_MAX, **OPTIONAL
+    fallbacks = Fallbacks(**OPTIONAL, help_text="Models to try when this one fails, in order.")
+    context_window_fallbacks = Fallbacks(
+        **OPTIONAL, help_text="The same, for calls that are too long for this one."
+    )
+    connect_timeout = Seconds(min_value=1, max_value=CONNECT_SECONDS_MAX, **OPTIONAL)
+    chunk_timeout = Seconds(
+        min_value=1, max_value=SECONDS_MAX, **OPTIONAL, help_text="The longest gap in an answer."
+    )
+    total_timeout = Seconds(
+        min_value=1, max_value=SECONDS_MAX, **OPTIONAL, help_text="Of a call in all its attempts."
+    )
+    cooldown_time = Seconds(
+        min_value=0, max_value=SECONDS_MAX, **OPTIONAL, help_text="Seconds; 0: it never cools."
     )
     supported_endpoints = Endpoints(max_length=50, **OPTIONAL)
     supports_stream_options = Flag(**OPTIONAL)

@@ -44,9 +44,9 @@ class DeploymentForm(forms.ModelForm):
     )
     order = whole(1, SMALL_MAX, required=True, initial=1, help_text="The lowest is tried first.")
     weight = whole(0, SMALL_MAX, required=True, initial=1, help_text="Share among equals.")
-    timeout_seconds = whole(1, SECONDS_MAX)
-    stream_timeout_seconds = whole(1, SECONDS_MAX)
-    max_retries = whole(0, RETRIES_MAX)
+    timeout_seconds = whole(1, SECONDS_MAX, help_text="For a plain answer of one attempt.")
+    stream_timeout_seconds = whole(1, SECONDS_MAX, help_text="Until a stream begins.")
+    max_retries = whole(0, RETRIES_MAX, help_text="Further attempts; empty: as in the settings.")
     input_tokens_max = whole(1, TOKENS_MAX)
     output_tokens_max = whole(1, TOKENS_MAX)
     terms = ObjectField(

@@ -463,6 +463,8 @@ def test_it_adds_a_model():
         ("terms", {"terms": '{"token_margin": -1}'}),
         ("terms", {"terms": '{"token_margin": "7"}'}),
         ("terms", {"terms": '{"fallbacks": ["a*b"]}'}),
+        ("terms", {"terms": '{"fallbacks": ["1", "2", "3", "4", "5", "6"]}'}),
+        ("terms", {"terms": '{"cooldown_time": -1}'}),
         ("terms", {"terms": '{"supports_vision": "yes"}'}),
         ("terms", {"terms": '{"id": "x"}'}),
     ],

@@ -183,6 +183,20 @@ def test_it_takes_a_wildcard(management):
     assert management.post("/model/new", body).json()["litellm_params"]["model"] == "openai/*"
 
 
+def test_it_takes_how_long_and_how_often_a_model_is_tried(management):
+    terms = {
+        "fallbacks": ["b"], "context_window_fallbacks": ["c"], "connect_timeout": 2,
+        "chunk_timeout": 30, "total_timeout": 90, "cooldown_time": 0,
+    }  # fmt: skip
+
+    made = management.post("/model/new", with_info(**terms)).json()["model_info"]
+
+    assert {name: made[name] for name in terms} == terms
+    change = {"model_info": {"id": made["id"], "cooldown_time": None}}
+    changed = management.post("/model/update", change).json()["model_info"]
+    assert (changed["cooldown_time"], changed["total_timeout"]) == (None, 90)
+
+
 def test_it_reads_a_secret_from_a_named_variable(management, settings):
     settings.UPSTREAM_SECRETS = {"OPENAI_API_KEY": "sk-outside"}
 
@@ -241,6 +255,19 @@ def test_it_reads_a_secret_from_a_named_variable(management, settings):
         (with_params(weight="1"), "invalid_parameter", "litellm_params.weight"),
         (with_params(timeout=0), "invalid_parameter", "litellm_params.timeout"),
         (with_params(timeout=0.5), "invalid_parameter", "litellm_params.timeout"),
+        (with_params(max_retries=11), "invalid_parameter", "litellm_params.max_retries"),
+        (with_info(fallbacks=["m"] * 6), "invalid_parameter", "model_info.fallbacks"),
+        (with_info(fallbacks="m"), "invalid_parameter", "model_info.fallbacks"),
+        (with_info(fallbacks=["m/*"]), "invalid_parameter", "model_info.fallbacks"),
+        (
+            with_info(context_window_fallbacks=[7]),
+            "invalid_parameter",
+            "model_info.context_window_fallbacks[0]",
+        ),
+        (with_info(connect_timeout=61), "invalid_parameter", "model_info.connect_timeout"),
+        (with_info(chunk_timeout=0), "invalid_parameter", "model_info.chunk_timeout"),
+        (with_info(total_timeout="9"), "invalid_parameter", "model_info.total_timeout"),
+        (with_info(cooldown_time=-1), "invalid_parameter", "model_info.cooldown_time"),
         (with_params(tags=["a,b"]), "invalid_tag", "litellm_params.tags[0]"),
         (with_params(rpm=5), "unsupported_field", "litellm_params.rpm"),
         (with_params(tag_regex=["x"]), "unsupported_field", "litellm_params.tag_regex"),
