@@ -60,6 +60,7 @@ class Attempt:
     upstream_ms: float = 0.0
     status: int = 0
     is_dropped: bool = False  # by us, as its client had left
+    is_further: bool = False
     had_no_room: bool = False  # another one would not have fitted
     first_byte_at: datetime | None = None
     passed_back: dict[str, str] = field(default_factory=dict)
@@ -98,7 +99,7 @@ class Attempt:
         self.plan, self.hold, self.share = plan, hold, share
         self.meter = plan.call.endpoint.meter(plan.call, plan.route)
         self.started, self.status, self.first_byte_at = 0.0, 0, None
-        self.is_dropped, self._bill = False, None
+        self.is_dropped, self.is_further, self._bill = False, True, None
         self.passed_back.clear()
 
     def clock_upstream(self) -> None:

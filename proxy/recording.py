@@ -12,16 +12,16 @@ def record_of(attempt: Attempt) -> Record:
     outlet, meter, route = attempt.outlet, attempt.meter, attempt.plan.route
     failure, has_left = outlet.failure, outlet.hung_up
     status = failure.status if failure else 200
-    is_first = not attempt.tried
     return Record(
         http_status=CLIENT_CLOSED if has_left else status,
         ended_at=datetime.now(UTC),
         first_byte_at=attempt.first_byte_at,
         client_disconnected=has_left,
-        upstream_model=meter.upstream_model or (None if is_first else route.upstream_model),
+        upstream_model=meter.upstream_model
+        or (route.upstream_model if attempt.is_further else None),
         upstream_request_id=meter.upstream_request_id or None,
-        deployment_id=None if is_first else route.card.id,
-        provider=None if is_first else route.card.provider,
+        deployment_id=route.card.id if attempt.is_further else None,
+        provider=route.card.provider if attempt.is_further else None,
         attempts=_attempts(attempt),
         error=failure.error() if failure else None,
         flags=tuple(_flags(attempt)),

@@ -193,7 +193,7 @@ def _plan_further(attempt: Attempt, further: Further) -> Plan | None:
         plan,
         route=replace(route, timeouts=timeouts),
         estimate=estimate,
-        retries=plan.retries + further.retries,
+        retries=plan.retries + (further.retries if attempt.started else 0),
         fallbacks=plan.fallbacks + further.fallbacks,
     )
 
