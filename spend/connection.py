@@ -15,6 +15,9 @@ from spend.line import Line
 CONNECT_SECONDS = 2
 # A server that lost its client notices within half a minute, so that its locks are let go.
 KEEPALIVES = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+# The same few statements, for ever: planned once, when the tables may still be empty. Reading a
+# table from end to end looks cheap then, and would be most of the ledger's work a minute later.
+STEADY_PLANS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 
 # The transaction was rolled back because of what was asked: asking again changes nothing.
 BAD_ITEM = (psycopg.DataError, psycopg.IntegrityError, UnicodeEncodeError)

@@ -15,6 +15,7 @@ from spend.connection import (
     BUSY,
     FAILURES,
     HOPELESS,
+    STEADY_PLANS,
     LedgerConnection,
     connection_arguments,
     is_rolled_back,
@@ -75,7 +76,7 @@ class Lane:
             connection_arguments(
                 statement_timeout="1500ms",
                 lock_timeout="500ms",
-                plan_cache_mode="force_generic_plan",  # the same few statements, for ever
+                **STEADY_PLANS,
             )
         )
         self.batcher: Batcher[Request, Any] = Batcher(

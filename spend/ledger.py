@@ -16,7 +16,14 @@ from uuid import UUID
 
 from spend.batching import BadItems, Batcher
 from spend.billing import Bill, Record
-from spend.connection import BAD_ITEM, BUSY, FAILURES, LedgerConnection, connection_arguments
+from spend.connection import (
+    BAD_ITEM,
+    BUSY,
+    FAILURES,
+    STEADY_PLANS,
+    LedgerConnection,
+    connection_arguments,
+)
 from spend.errors import (
     BudgetExceeded,
     BudgetUnavailable,
@@ -95,9 +102,7 @@ class Ledger:
         )
         self._further = FurtherHolds(self.second_lane.connection)
         self._settling = LedgerConnection(
-            connection_arguments(
-                statement_timeout="8s", lock_timeout="500ms", plan_cache_mode="force_generic_plan"
-            )
+            connection_arguments(statement_timeout="8s", lock_timeout="500ms", **STEADY_PLANS)
         )
         self.settles: Batcher[dict[str, Any], None] = Batcher(
             self._commit_settles,
