@@ -13,6 +13,8 @@ fractions of a dollar, and its own bill is a file of JSON lines, one for every c
     rst:k  fin:k  half-json:k  half-char:k  hang-open               cuts
     status:code,retry-after  error-200  html-200  redirect:url      other answers
     gzip  id:same|null|empty  headers:rude  slice:k  eol:cr|lf|crlf
+    billed                                                          an error that costs an answer
+    until:n                 so many calls of a mark; those that follow are `ok` as the acts have it
 """
 
 import argparse
@@ -68,6 +70,8 @@ class Script:
     slice_bytes: int = 0
     eol: str = "\n"
     billed: bool = True
+    costs_all_the_same: bool = False
+    until: int | None = None
 
     @property
     def tokens_by_chunk(self) -> list[int]:
@@ -113,6 +117,10 @@ def apply(script: Script, name: str, given: list[str]) -> None:
             script.id_kind = given[0]
         case "headers":
             script.rude = True
+        case "billed":
+            script.costs_all_the_same = True
+        case "until":
+            script.until = int(given[0])
         case "slice":
             script.slice_bytes = int(given[0])
         case "eol":
@@ -188,6 +196,7 @@ class Upstream:
     bill: Bill
     calls: int = 0
     open_calls: set[str] = field(default_factory=set)
+    seen: dict[str, int] = field(default_factory=dict)  # calls by their mark
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -211,9 +220,10 @@ class Upstream:
         headers, body = request
         self.watch(headers, body)
         self.calls += 1
-        script = read_script(str(body.get("model", "")))
+        mark = str(body.get("user", ""))
+        script = self.script_for(str(body.get("model", "")), mark)
         call = Call(
-            mark=str(body.get("user", "")),
+            mark=mark,
             id=f"{os.getpid()}-{self.calls}",
             script=script,
             is_stream=body.get("stream") is True,
@@ -222,12 +232,28 @@ class Upstream:
         if script.wait_seconds:
             await asyncio.sleep(script.wait_seconds)
         if not script.billed:
-            return await send(writer, refusal(script))
+            return await self.refuse(call, writer)
         call.tokens_in = script.tokens_in
         self.bill.write(call)
         if call.is_stream:
             return await self.stream(call, writer)
         return await self.answer_plainly(call, writer)
+
+    def script_for(self, model: str, mark: str) -> Script:
+        script = read_script(model)
+        self.seen[mark] = self.seen.get(mark, 0) + 1
+        if script.until is not None and self.seen[mark] > script.until:
+            return Script(tokens_in=script.tokens_in, tokens_out=script.tokens_out)
+        return script
+
+    async def refuse(self, call: "Call", writer: asyncio.StreamWriter) -> bool:
+        script = call.script
+        if not script.costs_all_the_same:
+            return await send(writer, refusal(script))
+        call.tokens_in, call.tokens_out = script.tokens_in, script.tokens_out
+        call.delivered = True
+        self.bill.write(call)
+        return await send(writer, refusal(script, usage=call.usage()))
 
     def watch(self, headers: dict[str, str], body: dict[str, Any]) -> None:
         """What must never come here."""
@@ -338,14 +364,14 @@ def event(
     return f"data: {json.dumps({**identity, 'choices': [choice], **members})}\n\n"
 
 
-def refusal(script: Script) -> bytes:
+def refusal(script: Script, **members: Any) -> bytes:
     error = {
         "message": f"Scripted {script.status}.",
         "type": "scripted",
         "param": None,
         "code": None,
     }
-    body, kind = json.dumps({"error": error}).encode(), "application/json"
+    body, kind = json.dumps({"error": error, **members}).encode(), "application/json"
     if script.body == "html-200":
         body, kind = b"<html><body>Sign in</body></html>", "text/html"
     if script.encoded:
