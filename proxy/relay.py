@@ -48,7 +48,7 @@ class Outlet:
         self._served = False
         self.hung_up = False
         self.failure: Failure | None = None
-        self.on_leaving: Callable[[], None] = lambda: None
+        self.on_leaving: Callable[[], None] = nothing
 
     # -- the journey's side ----------------------------------------------------------------------
 
@@ -122,6 +122,7 @@ class Outlet:
         _wake(self._filled)
         if not self._answer.done():
             self._answer.set_result(Answer(CLIENT_CLOSED, self.explain(), b""))
+        self.explain = list  # what explained holds us: only the collector would find that
 
     def client_has_left(self) -> bool:
         """Once it was served it is not asked: its connection may serve other calls already."""
@@ -177,6 +178,10 @@ class Outlet:
         except TimeoutError:
             return False
         return True
+
+
+def nothing() -> None:
+    pass
 
 
 def _wake(waiter: asyncio.Future[None] | None) -> None:
