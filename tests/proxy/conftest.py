@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.conf import settings as django_settings
 
 from proxy import directory, rate_counters
 from proxy.upstreams.contract import Transport
@@ -48,6 +49,7 @@ def shared_gateway(loop_thread, committed_database, django_db_blocker):
     relayed = Relayed()
     for module, name in DEADLINES:
         setattr(module, name, PATIENT_SECONDS)
+    django_settings.RETRY_PAUSE_SECONDS = 0.001
     with django_db_blocker.unblock():
         gateway = Gateway(loop_thread, relayed)
     yield gateway, relayed

@@ -38,8 +38,7 @@ def cooldowns(clock):
 
 
 @pytest.fixture
-def brisk(settings):
-    settings.RETRY_PAUSE_SECONDS = 0.001
+def lasting(settings):
     settings.COOLDOWN_SECONDS = 60.0
 
 
@@ -123,7 +122,7 @@ def test_what_is_remembered_has_a_bound(cooldowns, clock, monkeypatch):
 # -- in the gateway ------------------------------------------------------------------------------
 
 
-def test_a_model_whose_deployments_all_cool_is_told_at_once(brisk, gateway, upstream, books, key):
+def test_a_model_whose_deployments_all_cool_is_told_at_once(lasting, gateway, upstream, books, key):
     model = make_model(max_retries=0)
     upstream.reply(refusal(500))
 
@@ -136,7 +135,7 @@ def test_a_model_whose_deployments_all_cool_is_told_at_once(brisk, gateway, upst
     assert not books.has_trace(answers[3].id)
 
 
-def test_a_call_counts_once_however_often_it_was_tried(brisk, gateway, upstream, key):
+def test_a_call_counts_once_however_often_it_was_tried(lasting, gateway, upstream, key):
     model = make_model(max_retries=2)
     upstream.reply(refusal(500))
 
@@ -146,7 +145,7 @@ def test_a_call_counts_once_however_often_it_was_tried(brisk, gateway, upstream,
     assert len(upstream.asked) == 7  # the third call is not tried again, as it cools by then
 
 
-def test_others_serve_meanwhile_and_it_comes_back(brisk, gateway, upstream, key, settings):
+def test_others_serve_meanwhile_and_it_comes_back(lasting, gateway, upstream, key, settings):
     settings.COOLDOWN_SECONDS = 0.2
     name = unique("model")
     make_model(name, address="https://1.example/v1", order=1)
@@ -165,7 +164,7 @@ def test_others_serve_meanwhile_and_it_comes_back(brisk, gateway, upstream, key,
     assert [asked.url[8] for asked in upstream.asked] == ["1", "1"]
 
 
-def test_a_fallback_serves_meanwhile(brisk, gateway, upstream, books, key):
+def test_a_fallback_serves_meanwhile(lasting, gateway, upstream, books, key):
     other = make_model()
     model = make_model(max_retries=0, terms={"fallbacks": [other.model_name]})
     upstream.answers = lambda asked: (
@@ -188,7 +187,7 @@ def test_a_fallback_serves_meanwhile(brisk, gateway, upstream, books, key):
     [refusal(429), refusal(401), silence(), refusal(200)],
     ids=["429", "401", "silent", "200"],
 )
-def test_what_is_the_deployments_fault(brisk, gateway, upstream, key, reply):
+def test_what_is_the_deployments_fault(lasting, gateway, upstream, key, reply):
     model = make_model(max_retries=0)
     upstream.answers = lambda asked: reply
 
@@ -196,14 +195,14 @@ def test_what_is_the_deployments_fault(brisk, gateway, upstream, key, reply):
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 422])
-def test_what_is_the_calls_own(brisk, gateway, upstream, key, status):
+def test_what_is_the_calls_own(lasting, gateway, upstream, key, status):
     model = make_model(max_retries=0)
     upstream.reply(refusal(status))
 
     assert [gateway.chat(model, key=key).status for _ in range(5)] == [status] * 5
 
 
-def test_nor_does_a_clients_impatience_count(brisk, gateway, upstream, key):
+def test_nor_does_a_clients_impatience_count(lasting, gateway, upstream, key):
     model = make_model(max_retries=0)
     upstream.answers = lambda asked: silence()
 
@@ -212,7 +211,7 @@ def test_nor_does_a_clients_impatience_count(brisk, gateway, upstream, key):
     assert statuses == [504] * 5
 
 
-def test_one_asked_by_a_wildcard_cools_alone(brisk, gateway, upstream, key):
+def test_one_asked_by_a_wildcard_cools_alone(lasting, gateway, upstream, key):
     prefix = unique("any")
     make_model(f"{prefix}/*", upstream_model="*", max_retries=0)
     upstream.answers = lambda asked: refusal(500) if asked.body["model"] == "bad" else plain()
@@ -225,7 +224,7 @@ def test_one_asked_by_a_wildcard_cools_alone(brisk, gateway, upstream, key):
 
 @pytest.mark.parametrize(("deployments", "status"), [(1, 503), (2, 200)])
 def test_a_call_that_finds_it_cooling_when_its_turn_has_come_is_not_sent_there(
-    brisk, gateway, upstream, books, key, monkeypatch, deployments, status
+    lasting, gateway, upstream, books, key, monkeypatch, deployments, status
 ):
     """Between its choice and its turn others failed: it goes elsewhere, or is told so."""
     name = unique("model")

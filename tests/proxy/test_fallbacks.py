@@ -11,8 +11,7 @@ TOO_LONG = {"code": "context_length_exceeded", "type": "invalid_request_error"}
 
 
 @pytest.fixture(autouse=True)
-def brisk(settings):
-    settings.RETRY_PAUSE_SECONDS = 0.001
+def untried_again(settings):
     settings.RETRIES_MAX = 0
 
 

@@ -15,11 +15,6 @@ SENT_ON = [400, 404, 413, 415, 422]
 USAGE = {"prompt_tokens": 12, "completion_tokens": 18, "total_tokens": 30}
 
 
-@pytest.fixture(autouse=True)
-def brisk(settings):
-    settings.RETRY_PAUSE_SECONDS = 0.001
-
-
 def refusal(status=500, *, headers=None, **members):
     error = {"message": "No.", "type": "scripted", "param": None, "code": None} | members
     return json_reply({"error": error}, status=status, headers=headers)
@@ -189,7 +184,9 @@ def told(headers):
     ],
     ids=str,
 )
-def test_an_upstream_may_ask_for_five_seconds(headers, seconds):
+def test_an_upstream_may_ask_for_five_seconds(settings, headers, seconds):
+    settings.RETRY_PAUSE_SECONDS = 0.001
+
     assert pauses.pause_seconds(1, told(headers)) == seconds
 
 

@@ -71,7 +71,7 @@ def test_a_refused_connection(run, books, stream):
     ["http://no-such-host.invalid/v1", "https://127.0.0.1:{port}/v1", "http://[::1]:1/v1"],
 )
 def test_a_host_that_cannot_be_spoken_to(impatiently, books, provider, address):
-    model = make_model(address=address.format(port=provider.port))
+    model = make_model(address=address.format(port=provider.port), max_retries=0)
 
     answer = impatiently(model.model_name)
 
