@@ -68,7 +68,7 @@ class Worker:
     async def open(self) -> None:
         """Never fails for want of PostgreSQL: calls are refused until it answers."""
         if self._transport is None:
-            self._transport = WireTransport(connect_seconds=settings.CONNECT_SECONDS)
+            self._transport = WireTransport()
         if not await self._reach_ledger():
             self._upkeep.append(asyncio.create_task(self._reach_ledger_at_last(), name="reach"))
         self._upkeep.append(asyncio.create_task(self._sweep_for_ever(), name="sweep"))

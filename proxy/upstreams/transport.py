@@ -1,116 +1,166 @@
-"""The wire to upstreams: the only file that knows the HTTP client."""
+"""The wire to upstreams: connections that are kept for the next call, and an exchange over one.
+
+An HTTP client of our own. The fastest one to be had runs its loop in a thread of its own, and the
+way there and back cost more than all that happens here (README, D23).
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+import ssl
+from asyncio.staggered import staggered_race
+from functools import cached_property, partial
 from types import TracebackType
-from typing import Any
 
-from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import (
-    ConnectError,
-    ConnectTimeoutError,
-    PoolTimeoutError,
-    PyreqwestError,
-)
+import certifi
 
+from proxy.upstreams.connection import Connection
 from proxy.upstreams.contract import (
-    Broken,
     Outbound,
     Reply,
-    Silent,
     Timeouts,
     Unsent,
     collect,
 )
+from proxy.upstreams.target import Target, target_of, write_request
 
-CONNECTIONS_IDLE_MAX = 512
-IDLE_SECONDS = 60
-USER_AGENT = "tollgate"  # some providers' front doors turn away who has none
-# The head of an answer comes with as many bytes of it: a plain one whole, in one go, a stream at
-# once.
-ANSWER_BUFFER_BYTES = 64 * 1024
-# Before the head the client calls any end of its total time a failed connection, after which a call
-# would count as unsent. So we keep the time ourselves, and its own is far behind ours.
-NET_SECONDS = 10
-STREAM_BUFFER_BYTES = 0
+IDLE_MAX = 512  # connections to one upstream
+IDLE_SECONDS = 60.0
+LOOK_SECONDS = 10.0  # how often those that are idle for too long are looked for
+NEXT_ADDRESS_SECONDS = 0.25  # after that the next address of a host is tried as well
+
+Place = tuple[str, int, bool]
 
 
 class WireTransport:
-    """A web worker's connections to all upstreams: a pool for each time that one may take."""
+    """A web worker's connections to all upstreams."""
 
-    def __init__(self, *, connect_seconds: float) -> None:
-        self._connect_seconds = connect_seconds
-        self._client = self._open(connect_seconds)
-        self._others: dict[float, Client] = {}  # a deployment's time is whole seconds, up to 60
-
-    @staticmethod
-    def _open(connect_seconds: float) -> Client:
-        return (
-            ClientBuilder()
-            .connect_timeout(timedelta(seconds=connect_seconds))
-            .pool_idle_timeout(timedelta(seconds=IDLE_SECONDS))
-            .pool_max_idle_per_host(CONNECTIONS_IDLE_MAX)
-            .max_connections(None)
-            .follow_redirects(False)
-            .no_proxy()
-            .http1_only()
-            .tcp_nodelay(True)
-            .gzip(False)
-            .brotli(False)
-            .deflate(False)
-            .zstd(False)
-            .referer(False)
-            .default_cookie_store(False)
-            .user_agent(USER_AGENT)
-            .build()
-        )
+    def __init__(self) -> None:
+        self._idle: dict[Place, list[Connection]] = {}
+        self._looking: asyncio.TimerHandle | None = None
 
     def exchange(self, outbound: Outbound, timeouts: Timeouts) -> "WireExchange":
-        if timeouts.connect_seconds == self._connect_seconds:
-            return WireExchange(self._client, outbound, timeouts)
-        seconds = timeouts.connect_seconds
-        if seconds not in self._others:
-            self._others[seconds] = self._open(seconds)
-        return WireExchange(self._others[seconds], outbound, timeouts)
+        return WireExchange(self, outbound, timeouts)
 
     async def close(self) -> None:
-        for client in (self._client, *self._others.values()):
-            await client.close()
+        if self._looking is not None:
+            self._looking.cancel()
+        for kept in self._idle.values():
+            for connection in kept:
+                connection.close()
+        self._idle.clear()
+        await asyncio.sleep(0)  # closing takes a turn of the event loop
+
+    # -- for the exchange --------------------------------------------------------------------------
+
+    async def connect(self, target: Target, seconds_max: float) -> Connection:
+        """One that is idle, the latest first, or a new one. Raises Unsent."""
+        kept = self._idle.get((target.host, target.port, target.is_encrypted))
+        while kept:
+            connection = kept.pop()
+            if connection.is_open:
+                return connection
+        try:
+            async with asyncio.timeout(seconds_max):
+                return await self._dial(target)
+        except (OSError, TimeoutError, UnicodeError) as error:
+            raise Unsent("no connection") from error
+
+    def give_back(self, connection: Connection, target: Target) -> None:
+        if not connection.may_serve_again:
+            connection.close()
+            return
+        place = (target.host, target.port, target.is_encrypted)
+        kept = self._idle.setdefault(place, [])
+        if len(kept) >= IDLE_MAX:
+            connection.close()
+            return
+        loop = asyncio.get_running_loop()
+        connection.rest()
+        connection.idle_since = loop.time()
+        kept.append(connection)
+        if self._looking is None:
+            self._looking = loop.call_later(LOOK_SECONDS, self._close_idle)
+
+    # -- connections -------------------------------------------------------------------------------
+
+    async def _dial(self, target: Target) -> Connection:
+        """A host's addresses are tried one after the other, each with a short start."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(target.host, target.port, proto=6)
+        addresses = list(dict.fromkeys(str(at[0]) for *_, at in found))
+        if len(addresses) == 1:
+            return await self._dial_address(target, addresses[0])
+        dials = [partial(self._dial_address, target, address) for address in addresses]
+        connection: Connection | None
+        connection, _, errors = await staggered_race(dials, NEXT_ADDRESS_SECONDS)
+        if connection is None:
+            raise next((e for e in errors if isinstance(e, OSError)), OSError("no address"))
+        return connection
+
+    async def _dial_address(self, target: Target, address: str) -> Connection:
+        loop = asyncio.get_running_loop()
+        if not target.is_encrypted:
+            _, connection = await loop.create_connection(Connection, address, target.port)
+        else:
+            _, connection = await loop.create_connection(
+                Connection, address, target.port, ssl=self._tls, server_hostname=target.host
+            )
+        return connection
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Trusts whom the system trusts, and whom everybody does: slim images know nobody."""
+        context = ssl.create_default_context()
+        context.load_verify_locations(certifi.where())
+        context.set_alpn_protocols(["http/1.1"])
+        return context
+
+    def _close_idle(self) -> None:
+        loop = asyncio.get_running_loop()
+        since = loop.time() - IDLE_SECONDS
+        for place, kept in list(self._idle.items()):
+            old = [connection for connection in kept if connection.idle_since < since]
+            for connection in old:
+                connection.close()
+            # The latest is used first, so the old ones stand in front.
+            self._idle[place] = [one for one in kept[len(old) :] if one.is_open]
+            if not self._idle[place]:
+                del self._idle[place]
+        self._looking = loop.call_later(LOOK_SECONDS, self._close_idle) if self._idle else None
 
 
-class WireExchange:
-    def __init__(self, client: Client, outbound: Outbound, timeouts: Timeouts) -> None:
-        self._client = client
+class WireExchange(Reply):
+    """Entered, it is the upstream's reply."""
+
+    def __init__(self, transport: WireTransport, outbound: Outbound, timeouts: Timeouts) -> None:
+        self._transport = transport
         self._outbound = outbound
         self._timeouts = timeouts
-        self._stream: Any = None
+        self._connection: Connection | None = None
 
-    async def __aenter__(self) -> "WireReply":
-        buffer_bytes = STREAM_BUFFER_BYTES if self._outbound.stream else ANSWER_BUFFER_BYTES
+    async def __aenter__(self) -> "WireExchange":
         timeouts = self._timeouts
         now = asyncio.get_running_loop().time
-        deadline = now() + timeouts.total_seconds
+        started = now()
+        self._deadline = started + timeouts.total_seconds
+        head_seconds = min(timeouts.first_byte_seconds, timeouts.total_seconds)
         try:
-            builder = self._client.post(self._outbound.url).headers(dict(self._outbound.headers))
-            self._stream = (
-                builder.body_bytes(self._outbound.body)
-                .timeout(timedelta(seconds=timeouts.total_seconds + NET_SECONDS))
-                .streamed_read_buffer_limit(buffer_bytes)
-                .build_streamed()
-            )
+            self._target = target_of(self._outbound.url)
+            request = write_request(self._target, self._outbound)
         except ValueError:  # its text may hold the header that was wrong, a credential even
             raise Unsent("the address or a header cannot be used") from None
+        connection = await self._transport.connect(
+            self._target, min(timeouts.connect_seconds, head_seconds)
+        )
+        self._connection = connection
+        self._now = now
         try:
-            async with asyncio.timeout(min(timeouts.first_byte_seconds, timeouts.total_seconds)):
-                response = await self._stream.__aenter__()
-        except (ConnectError, ConnectTimeoutError, PoolTimeoutError) as error:
-            raise Unsent("no connection") from error
-        except TimeoutError as error:
-            raise Silent("nothing came back in time") from error
-        except PyreqwestError as error:
-            raise Broken("the connection broke before the answer") from error
-        return WireReply(response, timeouts.between_chunks_seconds, deadline, now)
+            connection.ask(request)
+            await connection.wait_for_head(started + head_seconds - now())
+        finally:
+            if not connection.has_head:
+                connection.close()
+        self.status: int = connection.status
+        return self
 
     async def __aexit__(
         self,
@@ -118,40 +168,18 @@ class WireExchange:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._stream.__aexit__(kind, error, trace)
-
-
-class WireReply(Reply):
-    def __init__(
-        self, response: Any, gap_seconds: float, deadline: float, now: Callable[[], float]
-    ) -> None:
-        self._response = response
-        self._reader = response.body_reader
-        self._header = response.get_header
-        self._gap_seconds = gap_seconds
-        self._deadline = deadline
-        self._now = now
-        self.status: int = response.status
+        if self._connection is not None:
+            self._transport.give_back(self._connection, self._target)
 
     def header(self, name: str) -> str | None:
-        value: str | None = self._header(name)
-        return value
+        assert self._connection is not None
+        value = self._connection.headers.get(name.encode())
+        return None if value is None else value.decode("latin-1")
 
     async def read_chunk(self) -> bytes | None:
-        chunk = await self._read(self._reader.read_chunk())
-        return None if chunk is None else bytes(chunk)
+        assert self._connection is not None
+        seconds = min(self._timeouts.between_chunks_seconds, self._deadline - self._now())
+        return await self._connection.read(seconds)
 
     async def read_whole(self, *, bytes_max: int) -> bytes:
-        length = self._header("content-length") or ""
-        if length.isdigit() and int(length) <= ANSWER_BUFFER_BYTES <= bytes_max:
-            return bytes(await self._read(self._response.bytes()))  # it has come with its head
         return await collect(self, bytes_max=bytes_max)
-
-    async def _read(self, reading: Awaitable[Any]) -> Any:
-        try:
-            async with asyncio.timeout_at(min(self._now() + self._gap_seconds, self._deadline)):
-                return await reading
-        except TimeoutError as error:
-            raise Silent("the answer fell silent") from error
-        except PyreqwestError as error:
-            raise Broken("the connection broke within the answer") from error
