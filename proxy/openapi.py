@@ -34,6 +34,9 @@ def gateway_paths() -> dict[str, Any]:
                 "description": (
                     "A call in OpenAI's form. It is charged to the tags of `metadata.tags` and of"
                     " the key, and refused when one of their budgets is used up."
+                    " `num_retries`, `timeout` (seconds), `fallbacks` (at most five names of"
+                    " models) and `disable_fallbacks`, or the headers `x-litellm-num-retries` and"
+                    " `x-litellm-timeout`, lower what is configured."
                 ),
                 "tags": ["gateway"],
                 "security": SECURITY,

@@ -8,34 +8,28 @@ from proxy.deployment_cards import DeploymentCard
 from proxy.upstreams.contract import Timeouts
 
 
-def timeouts_of(card: DeploymentCard, *, stream: bool, seconds: float | None = None) -> Timeouts:
-    """The deployment's own, or the settings'; a plain call's are lowered to `seconds` altogether,
-    a stream's for its beginning."""
+def patience_with(
+    card: DeploymentCard, *, stream: bool, seconds: float | None = None
+) -> tuple[Timeouts, float]:
+    """Of one attempt, and of all attempts of a call together; the deployment's own, or the
+    settings'. `seconds`, the client's own, bound a plain call, or the beginning of a stream."""
     terms = card.terms
-    total: float = terms.get("total_timeout") or _total_seconds(stream=stream)
+    connect, gap = settings.CONNECT_SECONDS, settings.BETWEEN_CHUNKS_SECONDS
+    total: float = settings.STREAM_TOTAL_SECONDS if stream else settings.TOTAL_SECONDS
+    if terms:
+        connect = terms.get("connect_timeout") or connect
+        gap = terms.get("chunk_timeout") or gap
+        total = terms.get("total_timeout") or total
     if stream:
         first_byte: float = card.stream_timeout_seconds or settings.STREAM_FIRST_BYTE_SECONDS
-    else:
-        first_byte = card.timeout_seconds or settings.FIRST_BYTE_SECONDS
-        total = card.timeout_seconds or total
+        if seconds is not None:
+            first_byte = min(first_byte, seconds)
+        return Timeouts(connect, first_byte, gap, total), total
+    own = card.timeout_seconds
+    first_byte, once, total = own or settings.FIRST_BYTE_SECONDS, own or total, max(total, own or 0)
     if seconds is not None:
-        first_byte = min(first_byte, seconds)
-        total = total if stream else min(total, seconds)
-    return Timeouts(
-        connect_seconds=terms.get("connect_timeout") or settings.CONNECT_SECONDS,
-        first_byte_seconds=first_byte,
-        between_chunks_seconds=terms.get("chunk_timeout") or settings.BETWEEN_CHUNKS_SECONDS,
-        total_seconds=total,
-    )
-
-
-def call_seconds(card: DeploymentCard, *, stream: bool, seconds: float | None = None) -> float:
-    """What all attempts of a call may take together."""
-    total: float = card.terms.get("total_timeout") or _total_seconds(stream=stream)
-    if stream:
-        return total
-    total = max(total, card.timeout_seconds or 0)
-    return total if seconds is None else min(total, seconds)
+        first_byte, once, total = min(first_byte, seconds), min(once, seconds), min(total, seconds)
+    return Timeouts(connect, first_byte, gap, once), total
 
 
 def shortened(timeouts: Timeouts, *, left_seconds: float, begin_seconds: float) -> Timeouts:
@@ -45,7 +39,3 @@ def shortened(timeouts: Timeouts, *, left_seconds: float, begin_seconds: float) 
         first_byte_seconds=min(timeouts.first_byte_seconds, left_seconds, begin_seconds),
         total_seconds=min(timeouts.total_seconds, left_seconds),
     )
-
-
-def _total_seconds(*, stream: bool) -> float:
-    return settings.STREAM_TOTAL_SECONDS if stream else settings.TOTAL_SECONDS

@@ -8,13 +8,13 @@ from math import ceil
 from django.conf import settings
 
 from proxy.call import Call
-from proxy.catalogue import allows
+from proxy.catalogue import Catalogue, allows
 from proxy.cooldown import Cooldowns
 from proxy.deployment_cards import DeploymentCard
 from proxy.directory import Directory
 from proxy.errors import Failure, bad_request
 from proxy.past_responses import find_maker
-from proxy.patience import call_seconds, timeouts_of
+from proxy.patience import patience_with
 from proxy.tag_routing import narrow_by_tags
 from proxy.tagging import CollectedTags
 from proxy.upstreams import dialects
@@ -59,18 +59,20 @@ async def choose_route(
 ) -> Route:
     """Raises Failure: unknown model, not allowed for key or tag, wrong endpoint, no price; all
     deployments cooling."""
-    cards = await serving_cards(call, model, tags, directory)
+    cards = _serving_cards(call, model, tags, await directory.catalogue())
     if call.endpoint.continues:
         cards = await _makers(call, cards, directory)
-    healthy = cards if cooldowns.is_quiet else healthy_cards(cards, model, cooldowns)
-    return route_to(pick_card(healthy), cards, call, model, wishes)
+    if cooldowns.is_quiet:
+        card = cards[0] if len(cards) == 1 else pick_card(cards)
+    else:
+        card = pick_card(healthy_cards(cards, model, cooldowns))
+    return route_to(card, cards, call, model, wishes)
 
 
-async def serving_cards(
-    call: Call, model: str, tags: CollectedTags, directory: Directory
+def _serving_cards(
+    call: Call, model: str, tags: CollectedTags, catalogue: Catalogue
 ) -> Sequence[DeploymentCard]:
     """Those that may serve the call by this name. Raises Failure if there is none."""
-    catalogue = await directory.catalogue()
     cards = catalogue.find(model)
     if not cards:
         raise Failure(404, "model_not_found", f"The model '{model}' does not exist.", "model")
@@ -95,14 +97,15 @@ def route_to(
 ) -> Route:
     """Raises Failure if it has no price."""
     card = card.for_model(model)
+    timeouts, seconds = patience_with(card, stream=call.stream, seconds=wishes.seconds)
     return Route(
         model=model,
         card=card,
         dialect=dialects.dialect_of(card),
         tariff=_tariff(card, call, model),
-        timeouts=timeouts_of(card, stream=call.stream, seconds=wishes.seconds),
+        timeouts=timeouts,
         cards=cards,
-        seconds=call_seconds(card, stream=call.stream, seconds=wishes.seconds),
+        seconds=seconds,
     )
 
 

@@ -182,7 +182,7 @@ class SpendLogAdmin(ReadOnlyAdmin):
 
     @admin.display(description="attempts")
     def tries(self, log: SpendLog) -> SafeString | str:
-        return pretty(log.attempts)
+        return pretty(log.attempts and [_in_dollars(attempt) for attempt in log.attempts])
 
     @admin.display(description="cost by kind, before rounding up")
     def parts(self, log: SpendLog) -> SafeString | str:
@@ -242,3 +242,9 @@ class TagSetAdmin(ReadOnlyAdmin):
 def tags_of(log: SpendLog) -> list[str]:
     names: list[str] = log.tag_set.tags
     return names
+
+
+def _in_dollars(attempt: dict[str, Any]) -> dict[str, Any]:
+    """An attempt's cost is kept in nano-dollars."""
+    cost = {"cost": f"${dollars_text(attempt['cost'])}"} if "cost" in attempt else {}
+    return {**attempt, **cost}

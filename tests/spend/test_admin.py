@@ -199,14 +199,26 @@ def test_it_shows_every_field_of_a_call():
             "metadata": {"ticket": 7},
             "key_digest": "ab" * 32,
         },
-        record={"upstream_request_id": "chatcmpl-7", "flags": ("drained",)},
+        record={
+            "upstream_request_id": "chatcmpl-7",
+            "flags": ("drained",),
+            "attempts": ({"model_id": "m-7", "status": 503, "ms": 8, "cost": 2_000_001},),
+        },
     )
 
     page = root_client().get(f"{LOG}{call}/change/").content.decode()
 
     for text in (
         *("4,330,001 nano-dollars = $0.004330001", "u-7", "s-7", "c-7", "curl/8", "10.0.0.7"),
-        *("chatcmpl-7", "drained", "ticket", "openai", "<div>a</div><div>b</div>"),
+        *(
+            "m-7",
+            "$0.002000001",
+            "chatcmpl-7",
+            "drained",
+            "ticket",
+            "openai",
+            "<div>a</div><div>b</div>",
+        ),
     ):
         assert text in page, text
     assert "ab" * 32 not in page
