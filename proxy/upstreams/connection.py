@@ -44,8 +44,11 @@ class Connection(asyncio.Protocol):
 
     @property
     def may_serve_again(self) -> bool:
-        """The answer came whole, and the upstream does not mean to hang up."""
-        return self._keeps_alive and self.is_whole and self.is_open
+        """The answer came whole and was read, and the upstream does not mean to hang up.
+
+        What nobody has read would be taken for the beginning of the next answer.
+        """
+        return self._keeps_alive and self.is_whole and self.is_open and not self._chunks
 
     def ask(self, request: bytes) -> None:
         self.headers = {}

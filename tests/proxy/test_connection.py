@@ -272,3 +272,18 @@ def test_it_asks_only_whose_certificate_somebody_vouches_for(tmp_path, is_truste
 )
 def test_a_target_is_written_as_http_wants_it(url, start):
     assert target_of(url).start == start + "user-agent: tollgate\r\n"
+
+
+def test_an_answer_that_nobody_read_is_not_the_next_ones():
+    """It has come whole, but who asked for it looked at its head only."""
+    other = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nothers"
+    upstream = Upstream(other, PLAIN)
+
+    async def send():
+        async with wire_to(upstream) as (transport, url):
+            async with transport.exchange(Outbound(url, {}, b"{}"), PATIENT):
+                await asyncio.sleep(0.02)
+            async with transport.exchange(Outbound(url, {}, b"{}"), PATIENT) as reply:
+                return await reply.read_whole(bytes_max=100)
+
+    assert asyncio.run(send()) == b"ok"
