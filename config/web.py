@@ -13,16 +13,17 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import cast
 
 import uvicorn
 import uvloop
 
+from config.client_line import ClientLine, expire_overdue
 from config.draining import Application, Draining, wait_until_empty
 
 BACKLOG = 4096
 YOUNG_OBJECTS_MAX = 10_000
-KEEP_ALIVE_SECONDS = 75
 DRAIN_SECONDS_MAX = 30.0
 LAST_WORDS_SECONDS_MAX = 5  # for what the application has then cut off
 
@@ -33,13 +34,20 @@ class Server(uvicorn.Server):
         """Signals are ours: the first drains."""
         yield
 
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        if counter % 10 == 0:
+            lines = cast(Iterable[ClientLine], self.server_state.connections)
+            expire_overdue(lines, asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
 
 async def serve(application: Application, listener: socket.socket, *, lifespan: str) -> None:
     draining = Draining(application)
     server = Server(
         uvicorn.Config(
             draining,
-            http="httptools",
+            http=ClientLine,
             ws="none",
             lifespan=lifespan,
             access_log=False,
@@ -48,7 +56,6 @@ async def serve(application: Application, listener: socket.socket, *, lifespan: 
             server_header=False,
             proxy_headers=False,  # whom to believe is the gateway's decision (TRUSTED_PROXIES)
             backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=LAST_WORDS_SECONDS_MAX,
         )
     )
