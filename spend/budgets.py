@@ -1,4 +1,4 @@
-"""Budgets: create, change, reset, close; a budget and its open window change together."""
+"""Budgets: create, change, raise, reset, close; a budget and its open window change together."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -9,6 +9,7 @@ from django.db.models import DateTimeField, F, Func
 from django.db.models.functions import Greatest, Least
 
 from spend.models import Budget, BudgetWindow
+from spend.money import Nanos
 from spend.rollover import database_now, roll_over
 from spend.windows import window_at
 
@@ -32,9 +33,10 @@ def create_budget(**terms: Any) -> Budget:
 def change_budget(budget: Budget, changes: Mapping[str, Any]) -> bool:
     """Apply changed terms; whether the schedule changed, so that a new window was opened.
 
-    A limit or mode counts at once in the open window, and what is spent stays. Another duration,
-    zone or start closes the open window now, keeps it, and opens one with nothing spent. The same
-    value again changes nothing.
+    A limit or mode counts at once in the open window, and what is spent stays; a limit of the
+    window's own stays until the budget's is changed. Another duration, zone or start closes the
+    open window now, keeps it, and opens one with nothing spent. The same value again changes
+    nothing.
     """
     locked = Budget.objects.select_for_update().get(pk=budget.pk)
     changed = {name: value for name, value in changes.items() if getattr(locked, name) != value}
@@ -49,7 +51,7 @@ def change_budget(budget: Budget, changes: Mapping[str, Any]) -> bool:
     if reschedules:
         replace_window(locked)
     else:
-        change_window(locked)
+        change_window(locked, keeps_limit="limit" not in changed)
     budget.refresh_from_db()
     return reschedules
 
@@ -60,11 +62,22 @@ def reset_budget(budget: Budget) -> None:
     replace_window(Budget.objects.select_for_update().get(pk=budget.pk))
 
 
-def change_window(locked: Budget) -> None:
+@transaction.atomic
+def limit_window(budget: Budget, limit: Nanos) -> Nanos | None:
+    """Give the open window a limit of its own; the one it had. The next one has the budget's."""
+    locked = Budget.objects.select_for_update().get(pk=budget.pk)
+    roll_over(locked.pk)
+    window = BudgetWindow.objects.open().select_for_update().get(budget=locked)
+    with connection.cursor() as cursor:
+        cursor.execute("select spend_limit_window(%s, %s)", [locked.pk, limit])
+    return None if window.limit is None else Nanos(window.limit)
+
+
+def change_window(locked: Budget, *, keeps_limit: bool) -> None:
     """The open window takes on the budget's terms; one that has ended keeps those it had."""
     roll_over(locked.pk)
     with connection.cursor() as cursor:
-        cursor.execute("select spend_change_window(%s)", [locked.pk])
+        cursor.execute("select spend_change_window(%s, %s)", [locked.pk, keeps_limit])
 
 
 def replace_window(locked: Budget) -> None:

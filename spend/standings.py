@@ -16,7 +16,10 @@ OPEN = Q(is_open=True)
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A budget's open window; where that is over and no call came since, the period now running."""
+    """A budget's open window; where that is over and no call came since, the period now running.
+
+    `limit` is the window's, which may have been raised for it alone.
+    """
 
     limit: Nanos | None
     spent: Nanos
@@ -45,6 +48,7 @@ def read_standings(budgets: Iterable[Budget]) -> dict[int, Standing]:
         .values("budget_id")
         .annotate(
             total_spent=Sum("spent"),
+            open_limit=Max("limit", filter=OPEN),
             open_spent=Max("spent", filter=OPEN),
             open_reserved=Max("reserved", filter=OPEN),
             open_starts_at=Max("starts_at", filter=OPEN),
@@ -60,12 +64,11 @@ def read_standing(budget: Budget) -> Standing:
 
 
 def _standing(budget: Budget, row: Mapping[str, object], now: datetime) -> Standing:
-    limit = None if budget.limit is None else Nanos(budget.limit)
     total_spent = _nanos(row.get("total_spent"))
     starts_at, ends_at = row.get("open_starts_at"), row.get("open_ends_at")
     if isinstance(starts_at, datetime) and not (isinstance(ends_at, datetime) and ends_at <= now):
         return Standing(
-            limit,
+            None if row["open_limit"] is None else _nanos(row["open_limit"]),
             _nanos(row["open_spent"]),
             _nanos(row["open_reserved"]),
             starts_at,
@@ -73,6 +76,7 @@ def _standing(budget: Budget, row: Mapping[str, object], now: datetime) -> Stand
             total_spent,
         )
     span = window_at(budget.schedule, now)
+    limit = None if budget.limit is None else Nanos(budget.limit)
     return Standing(limit, Nanos(0), Nanos(0), span.starts_at, span.ends_at, total_spent)
 
 

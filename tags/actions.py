@@ -1,4 +1,4 @@
-"""Actions: create, change, adopt, delete tags, reset their spend; for page, API and admin.
+"""Actions: create, change, adopt, delete tags, raise and reset their windows; page, API, admin.
 
 Each is one transaction, in which tag, budgets and windows change together or not at all, and in
 which the audit hears who did it.
@@ -10,8 +10,9 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from spend.audit import record_change
-from spend.budgets import change_budget, create_budget, reset_budget
+from spend.budgets import change_budget, create_budget, limit_window, reset_budget
 from spend.models import Budget, TagSet
+from spend.money import Nanos, dollars_text
 from tags.changes import Changes
 from tags.draws import (
     close_own_budgets,
@@ -21,7 +22,7 @@ from tags.draws import (
     replace_draws,
     split_draws,
 )
-from tags.errors import NotThere, Taken
+from tags.errors import Invalid, NotThere, Stale, Taken
 from tags.models import Tag
 
 COLUMNS = (
@@ -48,12 +49,15 @@ def adopt_tags(names: Sequence[str], changes: Changes, *, actor: str) -> list[Ta
 
 
 @transaction.atomic
-def change_tag(name: str, changes: Changes, *, actor: str) -> Tag:
+def change_tag(name: str, changes: Changes, *, actor: str, version: str | None = None) -> Tag:
     """Change what is said and nothing else; saying what is so already changes nothing.
 
-    Raises NotThere, or Invalid when a pot does not exist.
+    `version` is that of the tag that was read. Raises NotThere, Stale when it has changed since,
+    or Invalid when a pot does not exist.
     """
     tag = _locked(name)
+    if version is not None and version != version_of(tag):
+        raise Stale(f"'{name}' has been changed since it was read.")
     before = describe_tag(tag)
     further, _ = split_draws(tag.draws.all())
     lock_windows([tag.budget, *further])
@@ -92,6 +96,42 @@ def reset_tag_spend(
     reset = {"budget_id": budget_id or tag.budget.public_id}
     record_change(actor, "reset_spend", "tag", name, after=reset, reason=reason)
     return _read(tag)
+
+
+@transaction.atomic
+def raise_tag_window(
+    name: str, limit: Nanos, *, budget_id: str | None = None, actor: str
+) -> tuple[Nanos, Nanos]:
+    """Raise the limit of the open window alone, of its own budget or of any that it draws on.
+
+    The limits before and after. Raises NotThere, or Invalid where it would not be raised.
+    """
+    tag = _locked(name)
+    further, pots = split_draws(tag.draws.all())
+    budgets = {budget.public_id: budget for budget in (tag.budget, *further, *pots)}
+    budget = budgets.get(budget_id or tag.budget.public_id)
+    if budget is None:
+        raise NotThere(f"There is no budget '{budget_id}' of its own.", "budget_id")
+    before = limit_window(budget, limit)
+    if before is None:
+        raise Invalid("cannot be raised: there is no limit", "limit")
+    if limit <= before:
+        raise Invalid(f"must be above the present {dollars_text(before)} dollars", "limit")
+    spoken = {"budget_id": budget.public_id, "window_limit": dollars_text(limit)}
+    record_change(
+        actor,
+        "raise_window",
+        "tag",
+        name,
+        before=spoken | {"window_limit": dollars_text(before)},
+        after=spoken,
+    )
+    return before, limit
+
+
+def version_of(tag: Tag) -> str:
+    """Another one after each change of the tag, its budgets or its draws."""
+    return tag.updated_at.isoformat()
 
 
 def reset_own_budget(own: Budget, further: Sequence[Budget], budget_id: str | None) -> None:

@@ -24,3 +24,7 @@ class InUse(TurnedDown):
 
 class Invalid(TurnedDown):
     """A value that only the stored rows could tell to be wrong."""
+
+
+class Stale(TurnedDown):
+    """Somebody else has changed it since it was read."""

@@ -77,6 +77,11 @@ class SpendLog(models.Model):
             models.Index(fields=["tag_set", "id"], name="log_by_tag_set"),
             models.Index(fields=["key_id", "id"], name="log_by_key"),
             models.Index(fields=["upstream_request_id"], name="log_by_upstream_request"),
+            models.Index(
+                fields=["tag_set", "id"],
+                condition=Q(status="refused"),
+                name="log_refused_by_tag_set",
+            ),
         ]
         constraints = [
             models.CheckConstraint(

@@ -1,11 +1,27 @@
--- change_window: an open window takes on its budget's present limit and mode; what is spent stays.
-create or replace function spend_change_window(budget bigint) returns void language plpgsql as $$
+-- change_window: an open window takes on its budget's present mode, and its limit unless it keeps
+-- one of its own; what is spent stays.
+create or replace function spend_change_window(budget bigint, keeps_limit boolean)
+returns void language plpgsql as $$
+declare
+  new_limit bigint;
+begin
+  select case when keeps_limit then w."limit" else b."limit" end into new_limit
+    from spend_budgetwindow w join spend_budget b on b.id = w.budget_id
+   where w.budget_id = budget and w.is_open for update of w;
+  update spend_budgetwindow w
+     set "limit" = new_limit, mode = b.mode,
+         excess = greatest(0, w.spent + w.reserved - coalesce(new_limit, w.spent + w.reserved))
+    from spend_budget b where b.id = budget and w.budget_id = budget and w.is_open;
+end $$;
+
+-- limit_window: an open window gets a limit of its own; the next one has the budget's again.
+create or replace function spend_limit_window(budget bigint, new_limit bigint)
+returns void language plpgsql as $$
 begin
   perform 1 from spend_budgetwindow where budget_id = budget and is_open for update;
   update spend_budgetwindow w
-     set "limit" = b."limit", mode = b.mode,
-         excess = greatest(0, w.spent + w.reserved - coalesce(b."limit", w.spent + w.reserved))
-    from spend_budget b where b.id = budget and w.budget_id = budget and w.is_open;
+     set "limit" = new_limit, excess = greatest(0, w.spent + w.reserved - new_limit)
+   where w.budget_id = budget and w.is_open;
 end $$;
 
 -- replace_window: close the open window at `moment`, or leave it its end if that has passed; keep

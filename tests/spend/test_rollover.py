@@ -155,7 +155,7 @@ def test_it_takes_the_limit_of_an_edit_that_commits_meanwhile(bank_books):
         opener.join(0.3)
         assert opener.is_alive()
         editor.execute('update spend_budget set "limit" = 7 where id = %s', [budget.pk])
-        editor.execute("select spend_change_window(%s)", [budget.pk])
+        editor.execute("select spend_change_window(%s, false)", [budget.pk])
         editor.commit()
         opener.join(5)
 
