@@ -1,10 +1,11 @@
 """Payers: who draws on a budget. The bank knows no tags and keys, only that rows point at it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.db.models import ForeignKey, ForeignObjectRel, Model, QuerySet
 
+from spend.buckets import Payers
 from spend.models import Budget, FurtherDraw
 
 
@@ -24,6 +25,27 @@ def payers_of(budget: Budget) -> list[Model]:
         for draw in getattr(budget, _accessor(rel)).all()
     ]
     return [payer for payer in (*owners, *drawers) if payer is not None]
+
+
+def calls_drawing_on(pots: Iterable[Budget]) -> dict[int, Payers]:
+    """Whose calls draw on each pot, by its primary key; one query for each kind of draw."""
+    names: dict[int, list[Any]] = {pot.pk: [] for pot in pots}
+    ids: dict[int, list[Any]] = {pk: [] for pk in names}
+    if not names:
+        return {}
+    for rel in _draw_relations():
+        column = _calls_column(rel)
+        lists = names if column == "name" else ids
+        rows = rel.related_model._default_manager.filter(budget__in=names).order_by()
+        for pk, value in rows.values_list("budget_id", f"{_drawer(rel)}__{column}"):
+            lists[pk].append(value)
+    return {pk: Payers(tuple(sorted(names[pk])), tuple(sorted(ids[pk]))) for pk in names}
+
+
+def _calls_column(rel: Any) -> str:
+    """What a call says of the drawer: a tag's name, else an id."""
+    drawer = rel.related_model._meta.get_field(_drawer(rel)).related_model
+    return "name" if any(field.name == "name" for field in drawer._meta.fields) else "pk"
 
 
 def _owner_relations() -> Iterator[Any]:
