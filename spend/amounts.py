@@ -2,6 +2,7 @@
 
     sum_text(nanos)   -> "$1,234.56", "<$0.01"      totals, limits, whatever stands in a column
     fine_text(nanos)  -> "$0.004330", "$0.10"       single calls: four digits below one dollar
+    exact_text(nanos) -> "$5,000.00", "$0.000000001"  what somebody has set, to the nano-dollar
 
 Nothing is computed from these texts.
 """
@@ -33,6 +34,12 @@ def fine_text(nanos: int) -> str:
     if rounded == NANOS_PER_DOLLAR:
         return _signed(nanos, "1.00")
     return _signed(nanos, dollars_text(rounded, decimals_min=decimals))
+
+
+def exact_text(nanos: int) -> str:
+    """All decimals there are, two at least."""
+    whole, decimals = dollars_text(abs(nanos), decimals_min=2).split(".")
+    return _signed(nanos, f"{int(whole):,}.{decimals}")
 
 
 def _signed(nanos: int, digits: str) -> str:

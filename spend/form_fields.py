@@ -14,6 +14,9 @@ from spend.money import BadAmount, dollars_text, parse_dollars_text
 
 LINES_MAX = 1_000
 DEPTH_MAX = 32
+BAD_AMOUNT = (
+    "Enter dollars, such as 500 or 0.25. Leave it empty for no limit; 0 refuses every call."
+)
 
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -31,12 +34,8 @@ class DollarsField(forms.CharField):
             return None
         try:
             return parse_dollars_text(text)
-        except BadAmount:
-            raise ValidationError(
-                "Enter dollars, such as 500 or 0.25, with at most nine decimals. Leave it empty"
-                " for no limit; 0 refuses every call.",
-                code="invalid",
-            ) from None
+        except BadAmount:  # nine decimals and eight million dollars are as far as it goes
+            raise ValidationError(BAD_AMOUNT, code="invalid") from None
 
     def prepare_value(self, value: Any) -> Any:
         return dollars_text(value, decimals_min=2) if type(value) is int else value

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from spend.amounts import fine_text, sum_text
+from spend.amounts import exact_text, fine_text, sum_text
 from spend.templatetags.moments import full_moment, moment, short_text
 from spend.templatetags.money import dollars, fine_dollars, per_million, unit_text
 
@@ -84,3 +84,15 @@ def test_it_keeps_the_exact_time_beside_the_text():
     assert 'title="2 Jan 2025, 03:04:05 UTC"' in shown
     assert full_moment(at).endswith(">2 Jan 2025, 03:04:05</time>")
     assert moment(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("nanos", "text"),
+    [
+        (5_000_000_000_000, "$5,000.00"),
+        (1, "$0.000000001"),
+        (-6_500_500_000_000, "\u2212$6,500.50"),
+    ],
+)
+def test_it_shows_what_was_set_exactly(nanos, text):
+    assert exact_text(nanos) == text
