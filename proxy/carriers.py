@@ -50,7 +50,7 @@ def _set_tags(key: APIKey, tags: Sequence[str], actor: str) -> None:
 
 
 def _keys(names: Sequence[str]) -> list[APIKey]:
-    ids = [found for name in names if (found := _uuid(name)) is not None]
+    ids = [key_id for name in names if (key_id := _uuid(name)) is not None]
     rows = APIKey.objects.present().filter(Q(alias__in=names) | Q(pk__in=ids))
     found: dict[str, APIKey] = {}
     for key in rows:
