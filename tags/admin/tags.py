@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
@@ -17,27 +15,8 @@ from tags.admin.draws import FurtherInline, PotInline
 from tags.admin.owners import HasLimit, OwnerAdmin
 from tags.changes import Changes
 from tags.models import Tag, TagDraw
-from tags.names import BadTag, clean_tag
-from tags.owner_form import RATE_FIELDS, OwnerForm
-
-
-class TagForm(OwnerForm):
-    columns = COLUMNS
-
-    class Meta:
-        model = Tag
-        fields = ["name", *COLUMNS]
-        widgets = {"description": forms.Textarea(attrs={"rows": 2, "class": "lines"})}
-        help_texts = {"name": "1 to 128 characters, no comma. It cannot be changed later."}
-
-    def clean_name(self) -> str:
-        try:
-            name = clean_tag(self.cleaned_data["name"])
-        except BadTag as error:
-            raise ValidationError(f"A tag {error}.") from None
-        if not name:
-            raise ValidationError("A tag has 1 to 128 characters.")
-        return name
+from tags.owner_form import RATE_FIELDS
+from tags.tag_form import TagForm
 
 
 class TagFurtherInline(FurtherInline):
