@@ -62,6 +62,6 @@ urlpatterns = [
     *paths("health", health.HealthView),
     # -- docs
     path("openapi.json", docs.document, name="openapi"),
-    *(path(f"docs{end}", docs.swagger) for end in ENDS),
+    *(path(f"docs{end}", docs.swagger, name="docs") for end in ENDS),
     *(path(f"redoc{end}", docs.redoc) for end in ENDS),
 ]
