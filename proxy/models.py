@@ -65,6 +65,7 @@ class APIKey(models.Model):
     class Meta:
         verbose_name = "API key"
         ordering = ["-created_at"]
+        permissions = [("try_apikey", "Can send a real call from the pages")]
         constraints = [
             models.UniqueConstraint(
                 fields=["alias"], condition=Q(deleted_at__isnull=True), name="key_alias_once"

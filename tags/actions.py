@@ -65,6 +65,7 @@ def change_tag(name: str, changes: Changes, *, actor: str, version: str | None =
         setattr(tag, column, value)
     change_budget(tag.budget, changes.budget)
     replace_draws(tag.draws, changes)
+    _replace_owners(tag, changes)
     after = describe_tag(tag)
     if after != before:
         tag.save()
@@ -147,6 +148,7 @@ def describe_tag(tag: Tag) -> dict[str, Any]:
     """A tag and its budgets as plain values, for the audit."""
     return {
         **{column: getattr(tag, column) for column in COLUMNS},
+        "owners": sorted(owner.get_username() for owner in tag.owners.all()),
         "budget": describe_budget(tag.budget),
         **describe_draws(tag.draws),
     }
@@ -166,8 +168,15 @@ def _create(name: str, changes: Changes, action: str, actor: str, *, field: str 
     except IntegrityError:
         raise Taken(f"A tag named '{name}' exists already.", field) from None
     replace_draws(tag.draws, changes)
+    _replace_owners(tag, changes)
     record_change(actor, action, "tag", name, after=describe_tag(tag))
     return _read(tag)
+
+
+def _replace_owners(tag: Tag, changes: Changes) -> None:
+    """The list that was asked for, if one was."""
+    if changes.owners is not None:
+        tag.owners.set(changes.owners)
 
 
 def _locked(name: str) -> Tag:

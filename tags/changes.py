@@ -11,3 +11,4 @@ class Changes:
     budget: Mapping[str, Any] = field(default_factory=dict)  # terms of its own budget
     further: Sequence[Mapping[str, Any]] | None = None  # the whole list; each with all its terms
     pots: Sequence[str] | None = None  # the whole list of public ids
+    owners: Sequence[Any] | None = None  # the whole list of users; of tags alone

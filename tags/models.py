@@ -1,7 +1,8 @@
 """Tag: a name that calls carry and a budget can hold."""
 
-from typing import Self
+from typing import Any, Self
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
@@ -15,6 +16,9 @@ class TagQuerySet(models.QuerySet["Tag"]):
         """Each with its own budget and its draws, in two queries however many there are."""
         draws = models.Prefetch("draws", TagDraw.objects.select_related("budget"))
         return self.select_related("budget").prefetch_related(draws)
+
+    def owned_by(self, user: Any) -> Self:
+        return self.filter(owners=user)
 
 
 class Tag(models.Model):
@@ -36,11 +40,18 @@ class Tag(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True)
     created_by = models.CharField(max_length=150, blank=True, default="")
+    owners = models.ManyToManyField(
+        settings.AUTH_USER_MODEL,
+        related_name="owned_tags",
+        blank=True,
+        help_text="They see the tag and its calls, whatever else they may see.",
+    )
 
     objects = TagQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]
+        permissions = [("reset_tag_spend", "Can reset the spend of a tag")]
         constraints = [
             models.CheckConstraint(name="tag_has_a_name", condition=~Q(name="")),
         ]
