@@ -2,6 +2,8 @@
 
     sum_text(nanos)   -> "$1,234.56", "<$0.01"      totals, limits, whatever stands in a column
     fine_text(nanos)  -> "$0.004330", "$0.10"       single calls: four digits below one dollar
+    tile_text(nanos)  -> "$18,240", "$412.33"       tiles and axes: no cents from $1,000 on
+    count_text(n)     -> "88,214", "1.21 M"         calls and tokens
     exact_text(nanos) -> "$5,000.00", "$0.000000001"  what somebody has set, to the nano-dollar
 
 Nothing is computed from these texts.
@@ -10,6 +12,8 @@ Nothing is computed from these texts.
 from spend.money import NANO_DIGITS, NANOS_PER_DOLLAR, dollars_text
 
 NANOS_PER_CENT = NANOS_PER_DOLLAR // 100
+TILE_WHOLE_FROM = 1_000 * NANOS_PER_DOLLAR
+MILLION = 1_000_000
 DIGITS_SHOWN = 4
 MINUS = "\u2212"
 
@@ -40,6 +44,23 @@ def exact_text(nanos: int) -> str:
     """All decimals there are, two at least."""
     whole, decimals = dollars_text(abs(nanos), decimals_min=2).split(".")
     return _signed(nanos, f"{int(whole):,}.{decimals}")
+
+
+def tile_text(nanos: int) -> str:
+    """From $1,000 on to the dollar, half a dollar upward."""
+    if abs(nanos) < TILE_WHOLE_FROM:
+        return sum_text(nanos)
+    whole = (abs(nanos) + NANOS_PER_DOLLAR // 2) // NANOS_PER_DOLLAR
+    return _signed(nanos, f"{whole:,}")
+
+
+def count_text(number: int) -> str:
+    """From a million on hundredths of a million, rounded down."""
+    if abs(number) < MILLION:
+        return f"{number:,}".replace("-", MINUS)
+    hundredths = abs(number) * 100 // MILLION
+    sign = MINUS if number < 0 else ""
+    return f"{sign}{hundredths // 100:,}.{hundredths % 100:02d} M"
 
 
 def _signed(nanos: int, digits: str) -> str:

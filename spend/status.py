@@ -22,8 +22,10 @@ class Status(Enum):
     BLOCKED = Look("\u2016", "Blocked", "quiet")
     OVER_BUDGET = Look("\u00d7", "Over budget", "bad")
     AT_RISK = Look("!", "At risk", "warn")
+    FORECAST_OVER = Look("\u2197", "Forecast over", "warn")
     ON_TRACK = Look("\u2713", "On track", "ok")
     TRACKED = Look("\u25cb", "Tracked", "quiet")
+    SEEN = Look("+", "Seen in traffic", "quiet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,13 @@ class Account:
         return percent is not None and percent >= AT_RISK_PERCENT
 
 
-def status_of(accounts: Iterable[Account], *, blocked: bool = False) -> Status:
-    """Over all budgets that are drawn on."""
+def status_of(
+    accounts: Iterable[Account], *, blocked: bool = False, forecast_over: bool = False
+) -> Status:
+    """Over all budgets that are drawn on; `forecast_over`: one of them is heading above its limit.
+
+    Nobody has made a tag that is SEEN, so it has no accounts.
+    """
     known = list(accounts)
     if blocked:
         return Status.BLOCKED
@@ -56,6 +63,8 @@ def status_of(accounts: Iterable[Account], *, blocked: bool = False) -> Status:
         return Status.OVER_BUDGET
     if any(account.is_at_risk for account in known):
         return Status.AT_RISK
+    if forecast_over:
+        return Status.FORECAST_OVER
     if any(account.standing.limit is not None for account in known):
         return Status.ON_TRACK
     return Status.TRACKED

@@ -4,7 +4,7 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from spend.amounts import fine_text, sum_text
+from spend.amounts import fine_text, sum_text, tile_text
 from spend.money import PICOS_PER_DOLLAR, dollars_text, price_text
 
 register = template.Library()
@@ -22,6 +22,18 @@ def dollars(nanos: int | None) -> SafeString | str:
 def fine_dollars(nanos: int | None) -> SafeString | str:
     """Nano-dollars of a single call: four digits below one dollar."""
     return "" if nanos is None else _data(dollars_text(nanos), fine_text(nanos))
+
+
+@register.filter
+def tile_dollars(nanos: int | None) -> SafeString | str:
+    """Nano-dollars of a tile: from $1,000 on without cents."""
+    return "" if nanos is None else _data(dollars_text(nanos), tile_text(nanos))
+
+
+@register.filter
+def dollars_plain(nanos: int | None) -> str:
+    """For where no markup can stand: titles, labels."""
+    return "" if nanos is None else sum_text(nanos)
 
 
 @register.filter
