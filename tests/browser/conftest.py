@@ -2,26 +2,20 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.site import PASSWORD, USERNAME, Site, running_site
+from tests.browser.complaints import Complaints
+from tests.browser.looks import LOOKS, WIDE, violations_on, write_index
+from tests.browser.site import PASSWORD, USERNAME, Site, make_user, running_site
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 NO_BROWSER = "no Chromium: install it, or name it in CHROMIUM (REQUIRE_BROWSER=1 fails instead)"
-WIDE = 1280
-
-# What every page must run under; the middleware that sends it comes with the pages.
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
-    " font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none';"
-    " base-uri 'none'"
-)
 
 
 @pytest.fixture(scope="session")
@@ -54,73 +48,97 @@ def browser(chromium) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def logged_in(browser, site) -> Any:
-    """The cookies of somebody who has logged in by the form."""
+    """The cookies of the administrator, who has logged in by the form."""
+    return cookies_of(browser, site, USERNAME)
+
+
+def cookies_of(browser: Browser, site: Site, username: str) -> Any:
     context = browser.new_context()
     page = context.new_page()
     page.goto(f"{site.url}/admin/login/")
-    page.get_by_label("Username").fill(USERNAME)
+    page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
-    page.get_by_role("heading", name="Site administration").wait_for()
+    page.locator("#user-tools").wait_for()
     state = context.storage_state()
     context.close()
     return state
 
 
 @pytest.fixture
-def page(browser, site, logged_in) -> Iterator[Page]:
-    """A logged-in page. The test fails on whatever went wrong in the browser meanwhile."""
-    context = browser.new_context(
-        base_url=site.url,
-        storage_state=logged_in,
-        viewport={"width": WIDE, "height": 900},
-        reduced_motion="reduce",
-    )
-    wrong = complaints_of(context, site)
-    context.route("**/admin/**", under_policy)
-    opened = context.new_page()
-    yield opened
-    context.close()
-    assert wrong == []
+def complaints(site) -> Complaints:
+    return Complaints(urlsplit(site.url).netloc)
 
 
-def complaints_of(context: BrowserContext, site: Site) -> list[str]:
-    """Filled as they come: errors in scripts and on the console, answers, strangers."""
-    wrong: list[str] = []
-    here = urlsplit(site.url).netloc
+@pytest.fixture
+def visit(browser, site, logged_in, complaints) -> Iterator[Callable[..., Page]]:
+    """Opens a page in a context of its own: `visit(javascript=False, width=390)`.
 
-    def hear_answer(answer: Any) -> None:
-        if answer.status >= 400:
-            wrong.append(f"{answer.status} {answer.url}")
+    The test fails on whatever went wrong in any of them meanwhile.
+    """
+    contexts = []
 
-    def hear_request(request: Any) -> None:
-        if urlsplit(request.url).netloc not in (here, ""):
-            wrong.append(f"asked {request.url}")
+    def open_page(
+        *, user: Any = None, javascript: bool = True, width: int = WIDE, **options: Any
+    ) -> Page:
+        context = browser.new_context(
+            base_url=site.url,
+            storage_state=user or logged_in,
+            viewport={"width": width, "height": 900},
+            reduced_motion="reduce",
+            java_script_enabled=javascript,
+            **options,
+        )
+        contexts.append(context)
+        complaints.listen_to(context)
+        return context.new_page()
 
-    def hear_console(message: Any) -> None:
-        if message.type in ("error", "warning"):
-            wrong.append(f"{message.type}: {message.text}")
-
-    context.on("console", hear_console)
-    context.on("weberror", lambda error: wrong.append(f"script: {error.error}"))
-    context.on("response", hear_answer)
-    context.on("request", hear_request)
-    return wrong
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints.unexpected() == []
 
 
-def under_policy(route: Route) -> None:
-    """Pages come with the policy that the site is written for."""
-    if route.request.resource_type != "document" or route.request.method != "GET":
-        route.continue_()
-        return
-    answer = route.fetch(max_redirects=0)
-    headers = {**answer.headers, "content-security-policy": POLICY}
-    route.fulfill(response=answer, headers=headers)
+@pytest.fixture
+def page(visit) -> Page:
+    """A logged-in page."""
+    return visit()
+
+
+@pytest.fixture
+def log_in(browser, site) -> Callable[[str], Any]:
+    """The cookies of somebody else, who is made with these groups: `log_in("FinOps viewer")`."""
+
+    def made(*groups: str, username: str | None = None) -> Any:
+        name = username or f"user-{len(groups)}-{'-'.join(groups).replace(' ', '').lower()}"
+        make_user(site, name, groups)
+        return cookies_of(browser, site, name)
+
+    return made
 
 
 @pytest.fixture(scope="session")
-def screenshots() -> Path:
-    """Where people look at them."""
+def screenshots() -> Iterator[Path]:
+    """Where people look at them, side by side in index.html."""
     folder = Path(__file__).parents[2] / ".data" / "screenshots"
     folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    yield folder
+    write_index(folder)
+
+
+@pytest.fixture
+def look(complaints, screenshots) -> Callable[..., None]:
+    """`look(page, "tags")`: pictures in each look; axe finds nothing, nothing sticks out."""
+
+    def looked(page: Page, name: str, *, axe: bool = True, widths: Sequence[int] = ()) -> None:
+        for theme, width in [*LOOKS, *(("light", narrow) for narrow in widths)]:
+            page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            page.screenshot(path=screenshots / f"{name}-{theme}-{width}.png", full_page=True)
+            if axe:
+                found = complaints.during_axe(lambda: violations_on(page))
+                assert found == [], f"{name}, {theme}, {width}"
+        page.set_viewport_size({"width": WIDE, "height": 900})
+
+    return looked

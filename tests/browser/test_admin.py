@@ -1,17 +1,13 @@
 """The admin in a browser: every list and form, light and dark, wide and narrow; what scripts do."""
 
-import os
 import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-WIDE, NARROW = 1280, 390
-# Every look takes a second of work a page; where nobody keeps the pictures, two show both.
-LOOKS = [("light", WIDE), ("dark", NARROW)]
-if os.environ.get("REQUIRE_BROWSER") == "1":
-    LOOKS += [("dark", WIDE), ("light", NARROW)]
+from tests.browser.looks import LOOKS
+
 LISTS = {
     "tags": "tags/tag",
     "budgets": "spend/budget",
@@ -33,7 +29,7 @@ SEEDED = ["tags", "budgets", "windows", "logs", "tag-sets", "prices", "audit", "
 
 
 def look(page: Page, name: str, folder: Path) -> None:
-    """Pictures for people to look at; nothing may stick out at the side."""
+    """For people to look at; nothing may stick out at the side."""
     expect(page.locator("#site-name")).to_have_text("TOLLGATE")
     for theme, width in LOOKS:
         page.emulate_media(color_scheme=theme)
