@@ -1,0 +1,298 @@
+"""The roster: a page of tags with how they stand, what they cost, and how many there are of each.
+
+read_roster(question)   one statement: rows, counts by status, sums
+read_days(names, ...)   one statement: each name's last days, for sparklines
+read_bill(covered)      one statement: all calls, each counted once, and the untagged ones
+"""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from spend.forecast import Course, Forecast, Period, look_ahead
+from spend.models import Budget
+from spend.money import Nanos
+from spend.ranges import Range
+from spend.status import Status, used_text
+from spend.windows import midnight, open_zone, window_at
+from tags.models import Tag
+from tags.roster_sql import RANKS, roster_query
+
+ROWS = 50
+DAYS = 30
+DAY = timedelta(days=1)
+
+
+class BadPlace(ValueError):
+    """Not a cursor of this list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a list goes on: next to the row of that rank and name."""
+
+    rank: Decimal
+    name: str
+
+    @property
+    def cursor(self) -> str:
+        return base64.urlsafe_b64encode(json.dumps([str(self.rank), self.name]).encode()).decode()
+
+    @classmethod
+    def of_cursor(cls, text: str) -> "Place":
+        try:
+            match json.loads(base64.urlsafe_b64decode(text)):
+                case [str(rank), str(name)] if "\0" not in name and Decimal(rank).is_finite():
+                    return cls(Decimal(rank), name)
+        except (ValueError, InvalidOperation):
+            pass
+        raise BadPlace(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Which tags, in which order. `owner_id`: only those that he owns; None: all, seen ones too."""
+
+    covered: Range
+    now: datetime
+    status: Status | None = None
+    text: str = ""
+    owner: str | None = None
+    prefix: str | None = None
+    names: tuple[str, ...] | None = None
+    owner_id: int | None = None
+    sort: str = "used"
+    after: Place | None = None
+    before: Place | None = None
+    rows: int | None = ROWS
+
+
+@dataclass(slots=True)
+class Row:
+    """A tag and the budget that it shows. What is seen has no `id` and no budget."""
+
+    id: int | None
+    name: str
+    description: str
+    status: Status
+    budget: Budget | None
+    is_pot: bool
+    limit: int | None
+    spent: int
+    reserved: int
+    soft_limit: int | None
+    resets_at: datetime | None
+    more: int
+    forecast: Forecast | None
+    cost: int
+    requests: int
+    rank: Decimal
+    owners: list[str] = field(default_factory=list)
+    days: list[int] = field(default_factory=list)
+    version: str = ""
+    budget_id: int | None = None
+
+    @property
+    def place(self) -> Place:
+        return Place(self.rank, self.name)
+
+    @property
+    def used(self) -> str:
+        return used_text(self.limit, self.spent)
+
+    @property
+    def left(self) -> int | None:
+        return None if self.limit is None else max(0, self.limit - self.spent - self.reserved)
+
+    @property
+    def tone(self) -> str:
+        """Of its bar: green is for words, a bar that is on track is plain."""
+        return self.status.value.tone if self.status.value.tone in ("warn", "bad") else ""
+
+    @property
+    def is_raised(self) -> bool:
+        """For this window alone."""
+        return self.budget is not None and self.budget.limit != self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """`cost` and `tags` are of all that match, whatever page; `counts` whatever status."""
+
+    rows: list[Row]
+    counts: dict[Status, int]
+    tags: int
+    cost: int
+    prefixes: list[str]
+    owners: list[str]
+    newer: Place | None
+    older: Place | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """Each call once. Requests are all calls but refused ones."""
+
+    cost: int
+    requests: int
+    untagged: int
+
+    @property
+    def untagged_share(self) -> str:
+        """`6.2%` of the cost, rounded down to a tenth."""
+        thousandths = 1_000 * self.untagged // self.cost if self.cost > 0 else 0
+        return f"{thousandths // 10}.{thousandths % 10}%"
+
+
+BILL = """
+select coalesce(sum(r.cost), 0), coalesce(sum(r.requests), 0),
+       coalesce(sum(r.cost) filter (where s.tags = '{}'), 0)
+  from (select tag_set_id, sum(cost) as cost, sum(requests) as requests from spend_rollup
+         where span = %(span)s and starts_at >= %(starts_at)s and starts_at < %(ends_at)s
+         group by tag_set_id) as r
+  join spend_tagset s on s.id = r.tag_set_id
+"""
+LAST_DAYS = """
+select asked.name, r.starts_at, sum(r.cost)
+  from unnest(%(names)s::text[]) as asked(name)
+  join spend_tagset s on s.tags @> array[asked.name]
+  join spend_rollup r on r.tag_set_id = s.id and r.span = 'day' and r.starts_at >= %(since)s
+ group by asked.name, r.starts_at
+"""
+
+
+def read_roster(asked: Question) -> Roster:
+    """A page behind `after` or in front of `before`; the whole list where `rows` is None."""
+    place, backward = asked.before or asked.after, asked.before is not None
+    limit = None if asked.rows is None else asked.rows + 1
+    parameters = {
+        "now": asked.now,
+        "zone": settings.REPORT_TIME_ZONE,
+        "starts_at": asked.covered.starts_at,
+        "ends_at": asked.covered.ends_at,
+        "seen_from": first_day(asked.now),
+        "status": asked.status and asked.status.name,
+        "text": asked.text.lower(),
+        "owner": asked.owner or None,
+        "prefix": asked.prefix or None,
+        "names": None if asked.names is None else list(asked.names),
+        "owner_id": asked.owner_id,
+        "rank": place and place.rank,
+        "name": place.name if place else "",
+        "backward": backward,
+        "limit": limit,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(roster_query(asked.sort if asked.sort in RANKS else "used"), parameters)
+        columns = [column.name for column in cursor.description][5:]
+        found = cursor.fetchall()
+    by_status, prefixes, owners, tags, cost = found[0][:5]
+    known = [dict(zip(columns, row[5:], strict=True)) for row in found if row[-1] is not None]
+    rows = [_row(values, asked.now) for values in known]
+    has_more = asked.rows is not None and len(rows) > asked.rows
+    if has_more:
+        rows = rows[1:] if backward else rows[:-1]
+    return Roster(
+        rows=rows,
+        counts={Status[name]: n for name, n in json.loads(by_status).items()},
+        tags=tags,
+        cost=int(cost),
+        prefixes=prefixes or [],
+        owners=owners or [],
+        newer=rows[0].place if rows and (has_more if backward else asked.after) else None,
+        older=rows[-1].place if rows and (backward or has_more) else None,
+    )
+
+
+def complete(rows: Sequence[Row], now: datetime) -> None:
+    """What a page shows beside: budgets and periods, owners, last days; three statements."""
+    ids = [row.id for row in rows if row.id is not None]
+    tags = {
+        tag.pk: tag
+        for tag in Tag.objects.filter(pk__in=ids).prefetch_related("owners").only("updated_at")
+    }
+    budgets = Budget.objects.in_bulk([row.budget_id for row in rows if row.budget_id])
+    days = read_days([row.name for row in rows], now)
+    for row in rows:
+        row.days = days[row.name]
+        if row.id is None or row.budget_id is None:
+            continue
+        row.budget = budgets[row.budget_id]
+        row.owners = sorted(owner.get_username() for owner in tags[row.id].owners.all())
+        row.version = tags[row.id].updated_at.isoformat()
+        if row.resets_at is None:  # over, and not opened anew yet
+            row.resets_at = window_at(row.budget.schedule, now).ends_at
+
+
+def read_days(names: Sequence[str], now: datetime) -> dict[str, list[int]]:
+    """What each cost on each of the last 30 days, the oldest first, today last."""
+    zone = open_zone(settings.REPORT_TIME_ZONE)
+    since = first_day(now)
+    first = since.astimezone(zone).date()
+    days = {name: [0] * DAYS for name in names}
+    with connection.cursor() as cursor:
+        cursor.execute(LAST_DAYS, {"names": list(names), "since": since})
+        for name, starts_at, cost in cursor.fetchall():
+            place = (starts_at.astimezone(zone).date() - first).days
+            if 0 <= place < DAYS:
+                days[name][place] += int(cost)
+    return days
+
+
+def read_bill(covered: Range) -> Bill:
+    bounds = {"span": covered.span, "starts_at": covered.starts_at, "ends_at": covered.ends_at}
+    with connection.cursor() as cursor:
+        cursor.execute(BILL, bounds)
+        cost, requests, untagged = cursor.fetchone()
+    return Bill(int(cost), int(requests), int(untagged))
+
+
+def first_day(now: datetime) -> datetime:
+    """The midnight from which the last 30 days count."""
+    zone = settings.REPORT_TIME_ZONE
+    today = now.astimezone(open_zone(zone)).date()
+    return midnight(today - (DAYS - 1) * DAY, zone)
+
+
+def _row(values: dict[str, Any], now: datetime) -> Row:
+    return Row(
+        id=values["id"],
+        name=values["name"],
+        description=values["description"],
+        status=Status[values["status"]],
+        budget=None,
+        budget_id=values["budget_id"],
+        is_pot=values["is_pot"],
+        limit=values["limit"],
+        spent=values["spent"],
+        reserved=values["reserved"],
+        soft_limit=values["soft_limit"],
+        resets_at=values["ends_at"],
+        more=values["more"],
+        forecast=_forecast(values, now),
+        cost=values["cost"],
+        requests=values["requests"],
+        rank=values["rank"],
+    )
+
+
+def _forecast(values: dict[str, Any], now: datetime) -> Forecast | None:
+    """As the pure function has it, from the sums that the statement read."""
+    if values["forecast"] is None:
+        return None
+    course = Course(
+        starts_at=values["starts_at"],
+        ends_at=values["ends_at"],
+        spent=Nanos(values["spent"]),
+        limit=None if values["limit"] is None else Nanos(values["limit"]),
+        first_at=values["first_at"],
+    )
+    period = Period(values["since"], now, Nanos(int(values["paced"])))
+    return look_ahead(course, [period], now).forecast
