@@ -256,6 +256,7 @@ STRICT_MAX_OUTPUT = read_integer("STRICT_MAX_OUTPUT", 16384, least=1)
 # -- tags --------------------------------------------------------------------------------------
 
 UNKNOWN_TAGS = read_choice("UNKNOWN_TAGS", "track", ("track", "reject", "create"))
+TAG_CARRIERS = "proxy.carriers"  # which keys always carry a tag is the shop's to say
 NEW_TAG_TEMPLATES = read_json("NEW_TAG_TEMPLATES", [{"match": "*"}])
 NEW_TAGS_PER_KEY = read_integer("NEW_TAGS_PER_KEY", 100, least=1)
 MAX_TAGS_PER_REQUEST = read_integer("MAX_TAGS_PER_REQUEST", 20, least=1)
