@@ -26,6 +26,11 @@ def sum_text(nanos: int) -> str:
     return _signed(nanos, f"{cents // 100:,}.{cents % 100:02d}")
 
 
+def floor_to_cent(nanos: int | None) -> int | None:
+    """What is left, so that nobody is promised a cent that is not there."""
+    return None if nanos is None else nanos // NANOS_PER_CENT * NANOS_PER_CENT
+
+
 def fine_text(nanos: int) -> str:
     """Below one dollar to four digits, whole cents as such; from one dollar on to the cent."""
     amount = abs(nanos)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from spend.buckets import HOUR, HOURS_KEPT, Bucket, Payers, Question, first_midnight, read_buckets
 from spend.money import Nanos
-from spend.status import percent_used
+from spend.status import AT_RISK_PERCENT, percent_used
 from spend.windows import Schedule, Span, window_at
 
 WINDOWS = 6
@@ -45,6 +45,13 @@ class Tested:
     def percent(self) -> int | None:
         return percent_used(self.limit, self.spent)
 
+    @property
+    def tone(self) -> str:
+        """Of its bar: bad where it ran out, warn where it came near."""
+        if self.ran_out_at is not None:
+            return "bad"
+        return "warn" if (self.percent or 0) >= AT_RISK_PERCENT else ""
+
 
 @dataclass(frozen=True, slots=True)
 class BackTest:
@@ -52,6 +59,11 @@ class BackTest:
 
     windows: tuple[Tested, ...]
     is_too_short: bool = False
+
+    @property
+    def refused_windows(self) -> list[Tested]:
+        """Those in which anything would have been refused."""
+        return [tested for tested in self.windows if tested.refused_calls]
 
     @property
     def refused_calls(self) -> int:

@@ -47,6 +47,11 @@ select 'before', null, null, null, {SUMS} from (
    where r.span = %(before_span)s and r.starts_at >= %(before_starts_at)s
      and r.starts_at < %(before_ends_at)s) earlier
 union all
+select 'first', min((first.starts_at at time zone %(zone)s)::date), null, null, 0, 0, 0, 0, 0, 0
+  from sets cross join lateral (select r.starts_at from spend_rollup r
+                                 where r.tag_set_id = sets.id and r.span = 'day'
+                                 order by r.starts_at limit 1) first
+union all
 select 'day', day, model, null, {SUMS} from rollups where %(stack)s = 'model' group by day, model
 union all
 select 'day', day, max(key_alias), key_id, {SUMS} from rollups
@@ -77,10 +82,14 @@ class Part:
 
 @dataclass(slots=True)
 class Breakdown:
-    """Models, keys and tags with the most expensive first; `days` by day, then by name."""
+    """Models, keys and tags with the most expensive first; `days` by day, then by name.
+
+    `first_day` is that of the first call ever, whatever the range is; None if there is none.
+    """
 
     totals: Totals = NOTHING
     before: Totals = NOTHING
+    first_day: date | None = None
     days: list[Part] = field(default_factory=list)
     models: list[Part] = field(default_factory=list)
     keys: list[Part] = field(default_factory=list)
@@ -119,6 +128,8 @@ def _breakdown(rows: Iterable[tuple[Any, ...]]) -> Breakdown:
             found.totals = totals
         elif part == "before":
             found.before = totals
+        elif part == "first":
+            found.first_day = day
         else:
             lists[part].append(Part(name, totals, key_id, day))
     found.days.sort(key=lambda day: (day.day or date.min, day.name or "", str(day.key_id)))

@@ -1,9 +1,11 @@
 """TagForm: a tag as forms have it; TagPageForm: with budgets, pots and keys, as the pages ask."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django import forms
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.forms import BaseFormSet, formset_factory
 
@@ -54,11 +56,14 @@ class TagPageForm(BudgetForm, TagForm):
     version = forms.CharField(required=False, widget=forms.HiddenInput)
 
     class Meta(TagForm.Meta):
-        fields = ["name", *PAGE_COLUMNS]
+        fields = ["name", *PAGE_COLUMNS, "owners"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["pots"].choices = pot_choices()
+        people = get_user_model()._default_manager.filter(is_active=True, is_staff=True)
+        self.fields["owners"].queryset = people.order_by("username")
+        self.fields["owners"].required = False
         if not self.instance._state.adding:
             del self.fields["name"]
 
@@ -69,7 +74,17 @@ class TagPageForm(BudgetForm, TagForm):
         return found
 
     def changes(self, further: Sequence[Any] | None = None, pots: Any = None) -> Changes:
-        return super().changes(further, self.cleaned_data["pots"])
+        found = super().changes(further, self.cleaned_data["pots"])
+        return replace(found, owners=list(self.cleaned_data["owners"]))
+
+
+class DescriptionForm(forms.ModelForm):
+    """What an owner may say."""
+
+    class Meta:
+        model = Tag
+        fields = ["description"]
+        widgets = TagForm.Meta.widgets
 
 
 class FurtherForm(BudgetForm):

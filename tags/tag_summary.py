@@ -25,8 +25,7 @@ from spend.forecast import (
 from spend.outlooks import course_of, pace_question, read_first_calls
 from spend.ranges import Range
 from spend.refusals import Refusals, read_refusals
-from spend.status import Status
-from tags.budget_rows import BudgetRow, first_shown, read_budget_rows, status_over
+from tags.budget_rows import BudgetRow, first_shown
 from tags.models import Tag
 
 
@@ -51,30 +50,46 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class TagSummary:
-    """`refusals` are today's."""
+    """`refusals` are today's. A tag that was only seen has none, and no window."""
 
     rows: Sequence[BudgetRow]
-    window: Window
-    status: Status
+    window: Window | None
     breakdown: Breakdown
-    refusals: Refusals
+    refusals: Refusals | None
 
     @property
     def refused_by_shown(self) -> int:
+        if self.window is None or self.refusals is None:
+            return 0
         return self.refusals.by_budget.get(self.window.row.budget.public_id, 0)
 
 
 def read_tag_summary(
-    tag: Tag, covered: Range, before: Range, *, stack: Stack, today: datetime, now: datetime
+    tag: Tag,
+    rows: Sequence[BudgetRow],
+    covered: Range,
+    before: Range,
+    *,
+    stack: Stack,
+    today: datetime,
+    now: datetime,
 ) -> TagSummary:
-    """Of a tag that was read `with_budgets()`; `today` is when the reports' day began."""
-    rows = read_budget_rows(tag, now)
+    """`rows` are those of `read_budget_rows`; `today` is when the reports' day began."""
     return TagSummary(
         rows=rows,
         window=read_window(first_shown(rows), now),
-        status=status_over(rows, blocked=tag.blocked),
         breakdown=read_breakdown(tag.name, covered, before, stack=stack),
         refusals=read_refusals(tag.name, today),
+    )
+
+
+def read_seen_summary(name: str, covered: Range, before: Range, *, stack: Stack) -> TagSummary:
+    """Of a name that calls carry and nobody has made a tag: it has no budget and no status."""
+    return TagSummary(
+        rows=(),
+        window=None,
+        breakdown=read_breakdown(name, covered, before, stack=stack),
+        refusals=None,
     )
 
 

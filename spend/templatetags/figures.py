@@ -6,9 +6,18 @@ from django.utils.safestring import SafeString
 
 from spend.admin.house import shown_status
 from spend.amounts import MINUS, count_text
+from spend.models import CallStatus
 from spend.status import Status, used_text
 
 register = template.Library()
+
+CALL_LOOKS = {
+    "success": ("\u2713", "ok"),
+    "failure": ("\u00d7", "bad"),
+    "refused": ("\u00d7", "bad"),
+    "estimated": ("~", "warn"),
+    "correction": ("\u00b1", "quiet"),
+}
 
 
 @register.filter
@@ -38,3 +47,13 @@ def change(percent: int | None) -> str:
 def status(value: Status | None) -> SafeString | str:
     """Icon and word: colour is never alone."""
     return "" if value is None else shown_status(value)
+
+
+@register.filter
+def call_status(value: str) -> SafeString:
+    """How a call ended: icon and word."""
+    icon, tone = CALL_LOOKS[value]
+    word = CallStatus(value).label
+    return format_html(
+        '<span class="status {}"><span aria-hidden="true">{}</span> {}</span>', tone, icon, word
+    )
