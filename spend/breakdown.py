@@ -6,7 +6,7 @@ once under each other tag that it carries: shares of those overlap.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import connection
 
 from spend.money import Nanos
+from spend.outlooks import FIRST_CALL
 from spend.ranges import Range
 from spend.reports import Totals
 
@@ -47,10 +48,8 @@ select 'before', null, null, null, {SUMS} from (
    where r.span = %(before_span)s and r.starts_at >= %(before_starts_at)s
      and r.starts_at < %(before_ends_at)s) earlier
 union all
-select 'first', min((first.starts_at at time zone %(zone)s)::date), null, null, 0, 0, 0, 0, 0, 0
-  from sets cross join lateral (select r.starts_at from spend_rollup r
-                                 where r.tag_set_id = sets.id and r.span = 'day'
-                                 order by r.starts_at limit 1) first
+select 'first', null, min(first.at)::text, null, 0, 0, 0, 0, 0, 0
+  from sets s cross join {FIRST_CALL}
 union all
 select 'day', day, model, null, {SUMS} from rollups where %(stack)s = 'model' group by day, model
 union all
@@ -84,12 +83,12 @@ class Part:
 class Breakdown:
     """Models, keys and tags with the most expensive first; `days` by day, then by name.
 
-    `first_day` is that of the first call ever, whatever the range is; None if there is none.
+    `first_at` is when it was first carried, whatever the range is; None if it never was.
     """
 
     totals: Totals = NOTHING
     before: Totals = NOTHING
-    first_day: date | None = None
+    first_at: datetime | None = None
     days: list[Part] = field(default_factory=list)
     models: list[Part] = field(default_factory=list)
     keys: list[Part] = field(default_factory=list)
@@ -129,7 +128,7 @@ def _breakdown(rows: Iterable[tuple[Any, ...]]) -> Breakdown:
         elif part == "before":
             found.before = totals
         elif part == "first":
-            found.first_day = day
+            found.first_at = datetime.fromisoformat(name) if name else None
         else:
             lists[part].append(Part(name, totals, key_id, day))
     found.days.sort(key=lambda day: (day.day or date.min, day.name or "", str(day.key_id)))

@@ -20,14 +20,21 @@ from spend.forecast import (
 )
 from spend.standings import Standing
 
-# One descent of an index for each set of tags.
-FIRST_CALLS = """
-select asked.n, min(first.starts_at)
+# When a set `s` first called, by two descents of an index: by the hour, or by the day where that
+# hour is gone.
+FIRST_CALL = """
+  lateral (select case when h.at < d.at + interval '25 hours' then h.at else d.at end as at
+             from (select r.starts_at as at from spend_rollup r
+                    where r.tag_set_id = s.id and r.span = 'day' order by r.starts_at limit 1) d
+             left join (select r.starts_at as at from spend_rollup r
+                         where r.tag_set_id = s.id and r.span = 'hour'
+                         order by r.starts_at limit 1) h on true) first
+"""
+FIRST_CALLS = f"""
+select asked.n, min(first.at)
   from unnest(%(n)s::int[], %(names)s::text[]) as asked(n, name)
   join spend_tagset s on s.tags @> array[asked.name]
- cross join lateral (select r.starts_at from spend_rollup r
-                      where r.tag_set_id = s.id and r.span = 'hour'
-                      order by r.starts_at limit 1) first
+ cross join {FIRST_CALL}
  group by asked.n
 """
 FIRST_KEY_CALLS = """

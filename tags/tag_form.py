@@ -123,7 +123,9 @@ class FurtherForms(BaseFormSet):
             seen.add(parsed)
 
     def wanted_forms(self) -> list[FurtherForm]:
-        return [form for form in self.forms if form not in self.deleted_forms]
+        """Neither removed nor left as blank as they were given."""
+        blank = [form for form in self.extra_forms if not form.has_changed()]
+        return [form for form in self.forms if form not in (*blank, *self.deleted_forms)]
 
     def wanted(self) -> list[dict[str, Any]]:
         """All terms of each budget, in their order, once the forms are valid."""

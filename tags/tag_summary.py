@@ -75,10 +75,16 @@ def read_tag_summary(
     now: datetime,
 ) -> TagSummary:
     """`rows` are those of `read_budget_rows`; `today` is when the reports' day began."""
+    breakdown = read_breakdown(tag.name, covered, before, stack=stack)
+    shown = first_shown(rows)
+    if shown.kind == "pot":
+        (first_at,) = read_first_calls([shown.payers])
+    else:
+        first_at = breakdown.first_at
     return TagSummary(
         rows=rows,
-        window=read_window(first_shown(rows), now),
-        breakdown=read_breakdown(tag.name, covered, before, stack=stack),
+        window=read_window(shown, first_at, now),
+        breakdown=breakdown,
         refusals=read_refusals(tag.name, today),
     )
 
@@ -93,9 +99,8 @@ def read_seen_summary(name: str, covered: Range, before: Range, *, stack: Stack)
     )
 
 
-def read_window(row: BudgetRow, now: datetime) -> Window:
-    """Two queries; where the limit has been reached up to three more, to say when."""
-    (first_at,) = read_first_calls([row.payers])
+def read_window(row: BudgetRow, first_at: datetime | None, now: datetime) -> Window:
+    """One query; where the limit has been reached up to three more, to say when."""
     course = course_of(row.standing, first_at)
     questions = [burn_question(row.payers, row.standing, now)]
     if is_foreseeable(course) and not is_early(course, now):

@@ -58,11 +58,12 @@ def day_chart(
     breakdown: Breakdown, covered: Range, time_zone: str, link: Callable[[date], str]
 ) -> StackedDays | None:
     """From the first call on, if that is later; None before there is one."""
-    if breakdown.first_day is None:
+    if breakdown.first_at is None:
         return None
     zone = open_zone(time_zone)
     last = (covered.ends_at - timedelta(microseconds=1)).astimezone(zone).date()
-    first = max(breakdown.first_day, covered.starts_at.astimezone(zone).date())
+    first_at = max(breakdown.first_at, covered.starts_at)
+    first = first_at.astimezone(zone).date()
     costs: dict[date, dict[str, int]] = {}
     for part in breakdown.days:
         day = costs.setdefault(part.day or first, {})

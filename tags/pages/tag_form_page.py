@@ -15,14 +15,14 @@ from spend.budgets import TERMS
 from spend.models import Budget
 from spend.standings import Standing
 from tags.changes import Changes
-from tags.draws import split_draws
+from tags.draws import FURTHER_MAX, split_draws
 from tags.errors import Stale, TurnedDown
 from tags.models import Tag
 from tags.names import BadTag, clean_tag
 from tags.pages.tag_page import TagPage, was_seen
 from tags.pages.usage import usage_of
 from tags.preview import Preview, read_preview
-from tags.tag_form import FurtherFormSet, TagPageForm
+from tags.tag_form import FurtherForm, FurtherFormSet, TagPageForm
 
 FURTHER = "further"
 EXAMPLE = "team:search"
@@ -95,9 +95,12 @@ class TagFormPage(TagPage):
         if self.request.method != "POST":
             return None
         sent = self.request.POST.copy()
-        if "add" in sent:
-            count = sent.get(f"{FURTHER}-TOTAL_FORMS", "0")
-            sent[f"{FURTHER}-TOTAL_FORMS"] = str(int(count) + 1) if count.isdigit() else "1"
+        count = sent.get(f"{FURTHER}-TOTAL_FORMS", "0")
+        if "add" in sent and count.isdigit() and int(count) < FURTHER_MAX:
+            blank = FurtherForm(prefix=f"{FURTHER}-{count}")
+            for bound in blank:
+                sent[bound.html_name] = bound.value() or ""
+            sent[f"{FURTHER}-TOTAL_FORMS"] = str(int(count) + 1)
         return sent
 
     def initial(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef
 from django.http import Http404
 from django.urls import reverse
 
@@ -12,7 +13,7 @@ from spend.models import TagSet
 from spend.range_choices import CHOICES, RangeChoice, choose_range
 from spend.terms import complete_terms
 from spend.windows import midnight, open_zone
-from tags.access import CREATE, DELETE, EDIT, RESET, SEE_ALL, may_describe, visible_tags
+from tags.access import CREATE, DELETE, EDIT, RESET, SEE_ALL, visible_tags
 from tags.budget_rows import BudgetRow, read_budget_rows, status_over
 from tags.models import Tag
 from tags.pages.page import Page
@@ -36,7 +37,10 @@ class TagPage(Page):
     def tag(self) -> Tag | None:
         if "pk" not in self.kwargs:
             return None
-        tag = visible_tags(self.request.user).with_budgets().filter(pk=self.kwargs["pk"]).first()
+        user = self.request.user
+        owns = Tag.owners.through.objects.filter(tag=OuterRef("pk"), user=user.pk)
+        seen = visible_tags(user).with_budgets().annotate(is_own=Exists(owns))
+        tag = seen.filter(pk=self.kwargs["pk"]).first()
         if tag is None:
             raise Http404
         return tag
@@ -92,7 +96,7 @@ class TagPage(Page):
             "usage": usage_of(self.name, settings.TOLLGATE_URL),
             "may_create": self.may(CREATE),
             "may_edit": self.may(EDIT),
-            "may_describe": self.tag is not None and may_describe(self.request.user, self.tag),
+            "may_describe": self.may(EDIT) or getattr(self.tag, "is_own", False),
             "may_reset": self.may(RESET),
             "may_delete": self.may(DELETE),
             "sees_all": self.may(SEE_ALL),

@@ -167,11 +167,11 @@ class NamedTag(Page):
     tabs = {"summary": SummaryTab, "breakdown": BreakdownTab, "logs": LogsTab}
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        name = request.GET.get("name", "")
+        name = request.GET.get("name", "").replace("\0", "")
         tag = visible_tags(request.user).filter(name=name).only("pk").first()
         if tag is not None:
             return HttpResponseRedirect(reverse("tag-summary", args=[tag.pk]))
-        if "\0" in name or not sees_all(request.user) or not was_seen(name):
+        if not sees_all(request.user) or not was_seen(name):
             raise Http404
         view = self.tabs.get(request.GET.get("tab", ""), SummaryTab)
         return view.as_view()(request, name=name)

@@ -6,6 +6,7 @@ import pytest
 
 from spend.buckets import Payers, Question, read_buckets
 from spend.forecast import Course
+from spend.models import Rollup
 from spend.outlooks import read_first_calls, read_outlooks
 from spend.rollover import database_now
 from tests.past import key_id_of, make_past_call
@@ -53,6 +54,10 @@ def test_it_knows_the_first_call(now):
     assert now - 6 * HOUR < b < now - 4 * HOUR
     assert nobody is None
     assert key <= a
+
+    Rollup.objects.filter(span="hour", starts_at__lt=now - DAY).delete()
+    (a_by_day,) = read_first_calls([Payers(("a",))])
+    assert a_by_day == a.replace(hour=0)
 
 
 def test_it_forecasts_weeks_by_the_day_and_days_by_the_hour(now, django_assert_num_queries):
