@@ -13,7 +13,6 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
-from django_htmx.http import HttpResponseClientRedirect
 
 from spend.amounts import exact_text
 from spend.budget_form import parse_limit
@@ -78,8 +77,7 @@ class TagAction(TagPage):
 
     def done(self, text: str, address: str | None = None) -> HttpResponse:
         """Where one came from, with the sentence; a dialog sends the whole window there."""
-        answer = self.say(text, address or self._next() or self.address("summary"))
-        return HttpResponseClientRedirect(answer.url) if self.is_part else answer
+        return self.say(text, address or self._next() or self.address("summary"))
 
     def _next(self) -> str:
         """A page of this site that one came from, such as a list; empty for none."""
@@ -98,10 +96,12 @@ class RaiseWindow(TagAction):
 
     def context(self) -> dict[str, Any]:
         limited = self._limited()
+        only = limited[0] if len(limited) == 1 else None
         asked = self.request.POST or self.request.GET
         return {
             **super().context(),
-            "choices": [(row, [(by, raised(row, by)) for by in PERCENTS]) for row in limited],
+            "choices": limited,
+            "steps": [(by, raised(only, by) if only else None) for by in PERCENTS],
             "asked": asked,
         }
 

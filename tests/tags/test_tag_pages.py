@@ -207,7 +207,7 @@ def test_it_raises_this_window_alone(root):
     )
 
     said = said_after(root, answer)
-    assert "10% more is" in ask
+    assert '10%, to <data value="5500.0">' in ask
     assert said.startswith("$5,500.00 until 1 ")
     assert said.endswith(", then $5,000.00 again.")
     assert read_standing(tag.budget).limit == dollars("5500")
