@@ -5,12 +5,11 @@ at; a line in WAIVED with its reason is a decision.
 """
 
 import ast
+import functools
 import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parent.parent
 APPS = ("config", "proxy", "tags", "spend")
@@ -57,8 +56,14 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@functools.cache
+def text_of(path: Path) -> str:
+    return path.read_text()
+
+
+@functools.cache
 def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
+    return ast.parse(text_of(path))
 
 
 def imports_of(tree: ast.Module) -> Iterator[str]:
@@ -69,84 +74,114 @@ def imports_of(tree: ast.Module) -> Iterator[str]:
             yield node.module
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_it_imports_downward_only(path):
-    room = ROOM[path.relative_to(ROOT).parts[0]]
-    upward = [name for name in imports_of(tree_of(path)) if ROOM.get(name.split(".")[0], 0) > room]
-    assert not upward, f"{name_of(path)} imports upward: {upward}; hand it in as an argument"
+def functions_of(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
 
 
-@pytest.mark.parametrize("name", HOT_PATH)
-def test_it_keeps_models_off_the_hot_path(name):
-    found = [m for m in imports_of(tree_of(ROOT / name)) if re.search(r"\bmodels$|models\.", m)]
-    assert not found, f"{name} imports {found}; read a card instead"
+def test_it_imports_downward_only():
+    upward = [
+        (name_of(path), name)
+        for path in FILES
+        for name in imports_of(tree_of(path))
+        if ROOM.get(name.split(".")[0], 0) > ROOM[path.relative_to(ROOT).parts[0]]
+    ]
+    assert not upward, f"these import upward; hand it in as an argument: {upward}"
 
 
-@pytest.mark.parametrize("name", MONEY_FILES)
-def test_it_has_no_float_and_no_true_division_where_money_is(name):
-    for node in ast.walk(tree_of(ROOT / "spend" / f"{name}.py")):
-        is_float = isinstance(node, ast.Name) and node.id == "float"
-        is_float |= isinstance(node, ast.Constant) and isinstance(node.value, float)
-        is_float |= isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
-        if is_float and not is_time(ROOT / "spend" / f"{name}.py", node.lineno):
-            pytest.fail(f"spend/{name}.py:{node.lineno} has a float; money is integer nano-dollars")
+def test_it_keeps_models_off_the_hot_path():
+    found = [
+        (path, name)
+        for path in HOT_PATH
+        for name in imports_of(tree_of(ROOT / path))
+        if re.search(r"\bmodels$|models\.", name)
+    ]
+    assert not found, f"these import models; read a card instead: {found}"
+
+
+def test_it_has_no_float_and_no_true_division_where_money_is():
+    for name in MONEY_FILES:
+        path = ROOT / "spend" / f"{name}.py"
+        for node in ast.walk(tree_of(path)):
+            is_float = isinstance(node, ast.Name) and node.id == "float"
+            is_float |= isinstance(node, ast.Constant) and isinstance(node.value, float)
+            is_float |= isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
+            spot = f"{name_of(path)}:{getattr(node, 'lineno', 0)}"
+            assert not is_float or is_time(path, node.lineno), (
+                f"{spot} has a float; money is integer nano-dollars"
+            )
 
 
 def is_time(path: Path, line: int) -> bool:
     """Seconds are no money."""
-    return bool(re.search(r"seconds|SECONDS|resets_at", path.read_text().splitlines()[line - 1]))
+    return bool(re.search(r"seconds|SECONDS|resets_at", text_of(path).splitlines()[line - 1]))
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_it_moves_money_in_sql_only(path):
-    moved = re.search(
-        r"\b(spent|reserved)\s*=\s*F\(|\.(spent|reserved)\s*[-+]?=[^=]", path.read_text()
-    )
-    assert not moved, f"{name_of(path)} writes {moved and moved.group()}; only spend/sql/ does"
+def test_it_moves_money_in_sql_only():
+    moves = re.compile(r"\b(spent|reserved)\s*=\s*F\(|\.(spent|reserved)\s*[-+]?=[^=]")
+    moved = [(name_of(path), found[0]) for path in FILES if (found := moves.search(text_of(path)))]
+    assert not moved, f"only spend/sql/ writes these: {moved}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_it_reads_the_environment_in_config_only(path):
-    if path.relative_to(ROOT).parts[0] != "config":
-        assert "os.environ" not in re.sub(r'"[^"]*"|#.*', "", path.read_text()), name_of(path)
+def test_it_reads_the_environment_in_config_only():
+    reading = [
+        name_of(path)
+        for path in FILES
+        if path.relative_to(ROOT).parts[0] != "config"
+        and "os.environ" in re.sub(r'"[^"]*"|#.*', "", text_of(path))
+    ]
+    assert not reading, f"settings are read in config/: {reading}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_it_catches_what_it_can_name(path):
+def test_it_catches_what_it_can_name():
     broad = [
-        node.lineno
+        f"{name_of(path)}:{node.lineno}"
+        for path in FILES
+        if name_of(path) not in BROAD_EXCEPTS
         for node in ast.walk(tree_of(path))
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or getattr(node.type, "id", "") in ("Exception", "BaseException"))
     ]
-    assert not broad or name_of(path) in BROAD_EXCEPTS, f"{name_of(path)}:{broad} catches all"
+    assert not broad, f"these catch all: {broad}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_it_says_what_each_file_holds(path):
-    if path.stat().st_size and not (
-        path.name == "__init__.py" and not ast.get_docstring(tree_of(path))
-    ):
-        assert ast.get_docstring(tree_of(path)), f"{name_of(path)} has no docstring"
-    assert path.stem not in NAMELESS, f"{name_of(path)}: which noun is it?"
+def test_it_says_what_each_file_holds():
+    silent = [
+        name_of(path)
+        for path in FILES
+        if text_of(path) and path.name != "__init__.py" and not ast.get_docstring(tree_of(path))
+    ]
+    assert not silent, f"these have no docstring: {silent}"
+    nameless = [name_of(path) for path in FILES if path.stem in NAMELESS]
+    assert not nameless, f"which noun is it? {nameless}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_it_keeps_files_and_functions_small(path):
-    lines = len(path.read_text().splitlines())
-    waived = (name_of(path), "file") in WAIVED
-    assert lines <= FILE_LINES_MAX or waived, (
-        f"{name_of(path)} has {lines} lines: which noun hides?"
-    )
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+def test_it_keeps_files_small():
+    lengths = {name_of(path): len(text_of(path).splitlines()) for path in FILES}
+    long = {
+        name: lines
+        for name, lines in lengths.items()
+        if lines > FILE_LINES_MAX and (name, "file") not in WAIVED
+    }
+    assert not long, f"which noun hides? {long}"
+
+
+def test_it_keeps_functions_small():
+    for path in FILES:
+        for node in functions_of(tree_of(path)):
             spot = f"{name_of(path)}:{node.lineno} {node.name}"
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             assert length <= FUNCTION_LINES_MAX, f"{spot} has {length} lines"
             arguments = len(node.args.args) + len(node.args.kwonlyargs)
             exempt = (name_of(path), node.name) in WAIVED
             assert arguments <= ARGUMENTS_MAX or exempt, f"{spot} takes {arguments} arguments"
-        assert not isinstance(node, ast.Global), f"{name_of(path)}:{node.lineno} uses global"
+
+
+def test_it_has_no_globals():
+    for path in FILES:
+        lines = [node.lineno for node in ast.walk(tree_of(path)) if isinstance(node, ast.Global)]
+        assert not lines, f"{name_of(path)}:{lines} uses global"
 
 
 def test_its_decisions_are_numbered_once_and_those_named_exist():
@@ -154,7 +189,7 @@ def test_its_decisions_are_numbered_once_and_those_named_exist():
     numbers = [int(n) for n in re.findall(r"^\*\*D(\d+) ", readme, re.M)]
     assert numbers == list(range(1, len(numbers) + 1))
     for path in FILES:
-        for n in re.findall(r"\bD(\d{1,2})\b", path.read_text()):
+        for n in re.findall(r"\bD(\d{1,2})\b", text_of(path)):
             assert int(n) in numbers, f"{name_of(path)} names D{n}, which the README lacks"
 
 
