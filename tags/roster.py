@@ -83,6 +83,7 @@ class Row:
     description: str
     status: Status
     budget: Budget | None
+    is_own: bool  # neither a further one nor a pot
     is_pot: bool
     limit: int | None
     spent: int
@@ -117,6 +118,11 @@ class Row:
         return self.status.value.tone if self.status.value.tone in ("warn", "bad") else ""
 
     @property
+    def is_refused(self) -> bool:
+        """By the budget that it shows; another one may refuse it too."""
+        return self.limit is not None and self.spent + self.reserved >= self.limit
+
+    @property
     def is_raised(self) -> bool:
         """For this window alone."""
         return self.budget is not None and self.budget.limit != self.limit
@@ -136,29 +142,6 @@ class Roster:
     older: Place | None
 
 
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """Each call once. Requests are all calls but refused ones."""
-
-    cost: int
-    requests: int
-    untagged: int
-
-    @property
-    def untagged_share(self) -> str:
-        """`6.2%` of the cost, rounded down to a tenth."""
-        thousandths = 1_000 * self.untagged // self.cost if self.cost > 0 else 0
-        return f"{thousandths // 10}.{thousandths % 10}%"
-
-
-BILL = """
-select coalesce(sum(r.cost), 0), coalesce(sum(r.requests), 0),
-       coalesce(sum(r.cost) filter (where s.tags = '{}'), 0)
-  from (select tag_set_id, sum(cost) as cost, sum(requests) as requests from spend_rollup
-         where span = %(span)s and starts_at >= %(starts_at)s and starts_at < %(ends_at)s
-         group by tag_set_id) as r
-  join spend_tagset s on s.id = r.tag_set_id
-"""
 LAST_DAYS = """
 select asked.name, r.starts_at, sum(r.cost)
   from unnest(%(names)s::text[]) as asked(name)
@@ -246,14 +229,6 @@ def read_days(names: Sequence[str], now: datetime) -> dict[str, list[int]]:
     return days
 
 
-def read_bill(covered: Range) -> Bill:
-    bounds = {"span": covered.span, "starts_at": covered.starts_at, "ends_at": covered.ends_at}
-    with connection.cursor() as cursor:
-        cursor.execute(BILL, bounds)
-        cost, requests, untagged = cursor.fetchone()
-    return Bill(int(cost), int(requests), int(untagged))
-
-
 def first_day(now: datetime) -> datetime:
     """The midnight from which the last 30 days count."""
     zone = settings.REPORT_TIME_ZONE
@@ -269,6 +244,7 @@ def _row(values: dict[str, Any], now: datetime) -> Row:
         status=Status[values["status"]],
         budget=None,
         budget_id=values["budget_id"],
+        is_own=values["is_own"],
         is_pot=values["is_pot"],
         limit=values["limit"],
         spent=values["spent"],

@@ -117,6 +117,7 @@ lengths as (
 ALL = """
 everyone as (
   select tag.id, tag.name, tag.description, tag.blocked, headed.budget_id, headed.is_pot,
+         headed.place < 0 as is_own,
          headed.soft_limit, headed."limit", headed.spent, headed.reserved, headed.starts_at,
          headed.ends_at, headed.budgets - 1 as more, headed.share, headed.since, headed.first_at,
          headed.paced, headed.forecast, coalesce(traffic.cost, 0) as cost,
@@ -130,8 +131,8 @@ everyone as (
    where %(owner_id)s::int is null or exists (
      select 1 from tags_tag_owners o where o.tag_id = tag.id and o.user_id = %(owner_id)s)
   union all
-  select null, traffic.name, '', false, null, false, null, null, 0, 0, null, null, 0, null, null,
-         null, null, null, traffic.cost, traffic.requests, traffic.last_day, 'SEEN'
+  select null, traffic.name, '', false, null, false, false, null, null, 0, 0, null, null, 0,
+         null, null, null, null, null, traffic.cost, traffic.requests, traffic.last_day, 'SEEN'
     from traffic
    where traffic.first_day is not null and %(owner_id)s::int is null
      and not exists (select 1 from tags_tag where tags_tag.name = traffic.name)

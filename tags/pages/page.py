@@ -66,8 +66,10 @@ class Page(View):
         return answer.render()
 
     def say(self, text: str, address: str) -> HttpResponse:
-        """After a form without htmx: the sentence stands on the page that is shown next."""
+        """After a form: the sentence stands on the page that is shown next."""
         messages.success(self.request, text)
+        if self.is_part:
+            return HttpResponseClientRedirect(address)
         return HttpResponseRedirect(address)
 
     @property
@@ -79,6 +81,11 @@ class Page(View):
     def now(self) -> datetime:
         """By the database's clock, read once."""
         return database_now()
+
+    @property
+    def actor(self) -> str:
+        """Whom the audit names."""
+        return self.request.user.get_username()
 
     def may(self, *permissions: str) -> bool:
         """Whether the user has any of them."""

@@ -3,7 +3,15 @@
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
+from tags.pages.roster import RosterExport, RosterPage
+from tags.pages.roster_bulk import BulkPage
+from tags.pages.roster_limit import LimitPage
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("tags.pages.tag_urls")),
-    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("", RedirectView.as_view(pattern_name="tags")),
+    path("tags/", RosterPage.as_view(), name="tags"),
+    path("tags/export.csv", RosterExport.as_view(), name="tags-export"),
+    path("tags/bulk/", BulkPage.as_view(), name="tags-bulk"),
+    path("tags/<int:pk>/limit/", LimitPage.as_view(), name="tag-limit"),
 ]

@@ -52,4 +52,5 @@ class Complaints:
 
     def _hear_console(self, message: Any) -> None:
         if message.type in ("error", "warning"):
-            self.heard.append(f"{message.type}: {message.text}")
+            where = (message.location or {}).get("url", "")
+            self.heard.append(f"{message.type}: {message.text} {where}")

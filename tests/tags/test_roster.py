@@ -11,7 +11,8 @@ from spend.range_choices import choose_range
 from spend.rollover import database_now
 from spend.standings import read_standing
 from spend.status import Status
-from tags.roster import BadPlace, Place, Question, complete, read_bill, read_roster
+from tags.bill import read_bill
+from tags.roster import BadPlace, Place, Question, complete, read_roster
 from tests.factories import make_pot, make_tag
 from tests.past import make_past_call
 

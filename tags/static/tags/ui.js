@@ -11,7 +11,7 @@ const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
 const lastRefresh = new WeakMap();
 const isBusyIn = (part) =>
-  part.contains(document.activeElement) || one("details.menu[open], [data-pick]:checked", part);
+  part.contains(document.activeElement) || one("details.menu[open], [data-pick]:checked, [data-editing]", part);
 
 setInterval(() => {
   const off = one("[data-refresh-switch]:not(:checked)");
@@ -53,7 +53,9 @@ document.addEventListener("htmx:afterSwap", (event) => {
   if (dialog instanceof HTMLDialogElement && !dialog.open && dialog.childElementCount) {
     dialog.showModal();
   }
-  one("[aria-invalid=true], [autofocus]", event.detail.target)?.focus();
+  const field = one("[aria-invalid=true], [autofocus]", event.detail.target);
+  field?.focus();
+  field?.select?.();
 });
 document.addEventListener("done", () => one("dialog[open]")?.close());
 
@@ -61,6 +63,10 @@ document.addEventListener("done", () => one("dialog[open]")?.close());
 
 const isSilent = (detail) => detail.requestConfig?.triggeringEvent?.type === "refresh";
 
+document.addEventListener("htmx:beforeSwap", (event) => {
+  // Somebody has begun to do something in it while the new content was on its way.
+  if (isSilent(event.detail) && isBusyIn(event.detail.target)) event.detail.shouldSwap = false;
+});
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (isSilent(event.detail)) return;
   event.detail.target.setAttribute("aria-busy", "true");
