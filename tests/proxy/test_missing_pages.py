@@ -29,8 +29,8 @@ def test_it_answers_browsers_with_a_page():
     assert answer["Content-Type"].startswith("text/html")
 
 
-def test_it_leads_from_the_root_to_the_admin():
-    answer = Client().get("/")
+def test_it_leads_from_the_root_to_the_login():
+    answer = Client().get("/", follow=True)
 
-    assert answer.status_code == 302
-    assert answer["Location"] == "/admin/"
+    assert answer.status_code == 200
+    assert answer.redirect_chain[-1][0].startswith("/admin/login/?next=/")
