@@ -53,11 +53,6 @@ class TagPage(Page):
     def title(self) -> str:
         return self.name
 
-    @property
-    def actor(self) -> str:
-        """Whom the audit names."""
-        return self.request.user.get_username()
-
     @cached_property
     def rows(self) -> list[BudgetRow]:
         return [] if self.tag is None else read_budget_rows(self.tag, self.now)

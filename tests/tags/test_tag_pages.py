@@ -348,6 +348,8 @@ def test_it_shows_an_owner_his_own_tag_and_lets_him_describe_it():
         assert client.get(page(other, form)).status_code == 404
     assert client.get(page(other, "edit/")).status_code == 404
 
+    assert "Budgets, owners and rate limits" in text_of(client.get(page(own, "edit/")))
+    assert text_of(client.post(page(own, "edit/"), {"description": "x" * 9_000}), 422)
     answer = client.post(page(own, "edit/"), {"description": "Ours", "limit": "9"})
     assert answer["Location"] == page(own)
     own.refresh_from_db()
