@@ -6,6 +6,7 @@ into tests/conftest.py, and there only: imported twice they would make the datab
 """
 
 import contextlib
+import functools
 import os
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import psycopg
 import pytest
 from django.core.management import call_command
 from django.db import connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from spend.models import Budget, BudgetWindow, Reservation, SpendLog
 
@@ -102,15 +104,27 @@ def differences() -> list[tuple]:
 
 @contextlib.contextmanager
 def connected_to(name: str) -> Iterator[None]:
-    """The tests' own thread is connected to that database, of which it makes a new connection."""
-    before = connection.settings_dict["NAME"]
-    connection.close()
-    connection.settings_dict["NAME"] = name
+    """The tests' own thread is connected to that database, by a connection that is kept for it.
+
+    A new one would read the catalogue and plan the ledger's functions anew for each test.
+    """
+    before, kept = connections["default"], kept_connection(name)
+    connections["default"] = kept
     try:
+        if kept.connection is not None and not kept.is_usable():
+            kept.close()
         yield
     finally:
-        connection.close()
-        connection.settings_dict["NAME"] = before
+        if kept.in_atomic_block:
+            kept.close()
+        connections["default"] = before
+
+
+@functools.cache
+def kept_connection(name: str) -> BaseDatabaseWrapper:
+    kept = connections.create_connection("default")
+    kept.settings_dict = {**kept.settings_dict, "NAME": name}
+    return kept
 
 
 @pytest.fixture(scope="session")
@@ -130,6 +144,7 @@ def committed_database(django_db_setup, django_db_blocker, worker_id) -> Iterato
     with django_db_blocker.unblock(), connected_to(name):
         call_command("migrate", verbosity=0)
     yield name
+    kept_connection(name).close()
     with psycopg.connect(conninfo, autocommit=True) as postgres:
         postgres.execute(f'drop database "{name}" with (force)')
 
