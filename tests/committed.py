@@ -51,7 +51,7 @@ class Books:
         deadline = time.monotonic() + REST_SECONDS_MAX
         while len(rows := self.rows(tag)) < count:
             assert time.monotonic() < deadline, f"{len(rows)} rows of {count}"
-            time.sleep(0.01)
+            time.sleep(0.003)
         return rows
 
     def row(self, call_id: str | UUID, *, seconds_max: float = REST_SECONDS_MAX) -> SpendLog:
@@ -59,7 +59,7 @@ class Books:
         deadline = time.monotonic() + seconds_max
         while (row := SpendLog.objects.filter(id=call_id).first()) is None:
             assert time.monotonic() < deadline, f"call {call_id} has no row"
-            time.sleep(0.01)
+            time.sleep(0.003)
         return row
 
     def has_trace(self, call_id: str | UUID) -> bool:
@@ -71,7 +71,7 @@ class Books:
         deadline = time.monotonic() + seconds_max
         while (held := Reservation.objects.count()) > 0:
             assert time.monotonic() < deadline, f"{held} reservations were never settled"
-            time.sleep(0.01)
+            time.sleep(0.003)
 
     def check(self) -> None:
         """At rest: every window and every hour equals its rows; nothing is held."""
