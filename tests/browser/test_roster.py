@@ -156,11 +156,13 @@ def test_it_changes_several_or_none(page, site, complaints, look):
 
 
 def test_it_follows_the_traffic(page, site):
+    page.clock.install()
     page.goto("/tags/?q=live")
     expect(page.locator(".empty")).to_be_visible()
     page.get_by_label("Search name").blur()
 
     assert site.spend("live-tag") == [200]
+    page.clock.run_for(7_000)
 
     expect(row_of(page, "live-tag")).to_contain_text("Seen in traffic", timeout=20_000)
 

@@ -24,37 +24,6 @@ def tag_id(site, name):
     return found
 
 
-def test_it_is_made_spent_refused_raised_and_admitted_again(page, site):
-    make_tag(page, "journey", Limit_in_USD="0.000001")
-    expect(page.locator("#figures")).to_contain_text("journey has not been used yet.")
-
-    assert site.spend("journey", calls=2) == [200, 400]
-
-    figures = page.locator("#figures")
-    expect(figures).to_contain_text("Calls of journey are refused until", timeout=15_000)
-    expect(page.locator(".tile", has_text="Refused today")).to_contain_text("1 by this budget")
-    page.get_by_role("link", name="Raise this window").click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_label("To an amount").check()
-    dialog.get_by_label("Amount in USD").fill("5")
-    dialog.get_by_role("button", name="Raise").click()
-    expect(page.locator(".messagelist")).to_contain_text("$5.00 until 1 ")
-    expect(page.locator(".page-title")).to_contain_text("On track")
-
-    assert site.spend("journey") == [200]
-
-    page.locator(".chart-area a").last.click()
-    expect(page.locator("#calls tbody tr")).to_have_count(3)
-    shown = page.locator("#calls tbody td:last-child data").evaluate_all(
-        "cells => cells.map(cell => cell.value)"
-    )
-    ((cost,),) = site.rows("select sum(cost)::text from spend_spendlog l join spend_tagset s"
-                           " on s.id = l.tag_set_id where 'journey' = any(s.tags)")  # fmt: skip
-    assert sum(round(float(value) * 1e9) for value in shown) == int(cost)
-    page.get_by_role("link", name="History").click()
-    expect(page.locator(".history")).to_contain_text("raised this window")
-
-
 def test_it_tests_a_budget_against_the_past_while_it_is_typed(page, site, look):
     counts = "select (select count(*) from spend_budget), (select count(*) from spend_audit)"
     before = site.rows(counts)
