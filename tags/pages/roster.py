@@ -104,7 +104,7 @@ class RosterPage(RosterQuestion):
             "more_than_once": more_than_once(roster, bill) if self._is_whole() else None,
             "chips": list(self._chips(roster)),
             "all_count": sum(roster.counts.values()),
-            "seen_count": roster.counts.get(Status.SEEN, 0),
+            "seen_count": 0 if roster.rows else self._seen_count(),
             "asked": self.asked,
             "is_filtered": bool(self.asked.keys() - {"sort", "range"}),
             "sorts": SORTS.items(),
@@ -157,6 +157,13 @@ class RosterPage(RosterQuestion):
                 except BadPlace:
                     return {}
         return {}
+
+    def _seen_count(self) -> int:
+        """Of all, for whom finds nothing by what he searches."""
+        whole = Question(
+            covered=self.chosen.covered, now=self.now, owner_id=self.question().owner_id, rows=1
+        )
+        return read_roster(whole).counts.get(Status.SEEN, 0)
 
     def _is_whole(self) -> bool:
         """Whether the rows are all tags, so that their sum can be compared with the bill."""

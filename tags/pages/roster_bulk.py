@@ -16,7 +16,7 @@ from spend.status import Status
 from tags.bulk import ACTS, TAGS_MAX, Act, Stopped, Wish, change_all
 from tags.pages.roster import RosterQuestion, clean_names
 from tags.pages.tag_page import new_tag_terms
-from tags.roster import Row, read_roster
+from tags.roster import Roster, Row, read_roster
 
 SHOWN = 20
 PERCENTS = (10, 25, 50)
@@ -49,6 +49,7 @@ class BulkPage(RosterQuestion):
             "percents": PERCENTS,
             "users": self._users(),
             "problem": self.problem,
+            "too_many": self.too_many,
             "typed": self.request.POST,
             "query": self.request.GET.urlencode(),
             "back": self._back(),
@@ -57,8 +58,8 @@ class BulkPage(RosterQuestion):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             wish = self._wish()
-            if not self.rows:
-                raise ValidationError("Select at least one tag.")
+            if self.too_many or not self.rows:
+                raise ValidationError("Select fewer tags, and at least one.")
             change_all(self.act, [row.name for row in self.rows], wish)
         except ValidationError as error:
             return self._refuse(error.messages[0])
@@ -78,20 +79,30 @@ class BulkPage(RosterQuestion):
         return found
 
     @cached_property
-    def _chosen_rows(self) -> list[Row]:
+    def _chosen(self) -> Roster:
         names = None
         if not self.request.GET.get("all"):
             names = tuple(clean_names(self.request.GET.getlist("name")))
-        return read_roster(self.question(rows=TAGS_MAX, names=names)).rows
+        return read_roster(self.question(rows=TAGS_MAX, names=names))
 
     @cached_property
     def rows(self) -> list[Row]:
         """Those that the act is for: tags, or those that nobody has made yet."""
-        return [row for row in self._chosen_rows if (row.status is Status.SEEN) == self.act.of_seen]
+        if self.too_many:
+            return []
+        chosen = self._chosen.rows
+        return [row for row in chosen if (row.status is Status.SEEN) == self.act.of_seen]
+
+    @property
+    def too_many(self) -> str:
+        """A part is never taken for all that match."""
+        if self._chosen.tags <= TAGS_MAX:
+            return ""
+        return f"{self._chosen.tags:,} tags match, and at most {TAGS_MAX:,} are changed at once."
 
     @property
     def left_out(self) -> int:
-        return len(self._chosen_rows) - len(self.rows)
+        return len(self._chosen.rows) - len(self.rows)
 
     def _wish(self) -> Wish:
         """Raises ValidationError for what was typed."""
