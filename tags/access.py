@@ -15,6 +15,7 @@ EDIT = "tags.change_tag"
 CREATE = "tags.add_tag"
 DELETE = "tags.delete_tag"
 RESET = "tags.reset_tag_spend"
+TRY = "proxy.view_apikey"  # who sees keys sees the page on which calls are tried
 
 
 def sees_all(user: AbstractUser | Any) -> bool:

@@ -20,7 +20,7 @@ from spend.csv_cells import inert
 from spend.money import dollars_text
 from spend.range_choices import CHOICES, MONTH_TO_DATE, RangeChoice, choose_range
 from spend.status import Status
-from tags.access import CREATE, DELETE, EDIT, RESET, sees_all
+from tags.access import CREATE, DELETE, EDIT, RESET, TRY, sees_all
 from tags.actions import adopt_tags
 from tags.bill import Bill, read_bill
 from tags.bulk import ACTS
@@ -91,7 +91,7 @@ class RosterQuestion(Page):
 class RosterPage(RosterQuestion):
     title = "Tag Management"
     template_name = "tags/roster.html"
-    fragments = {"roster": "tags/_roster.html"}
+    fragments = {"roster": "tags/_roster.html", "listing": "tags/_roster_listing.html"}
 
     def context(self) -> dict[str, Any]:
         roster = read_roster(self.question(**self._place()))
@@ -120,6 +120,7 @@ class RosterPage(RosterQuestion):
             "may_create": self.may(CREATE),
             "may_reset": self.may(RESET),
             "may_delete": self.may(DELETE),
+            "may_try": self.may(TRY),
         }
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -161,6 +161,18 @@ class HistoryTab(TagPage):
         return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
+class UseTag(TagPage):
+    """How a call carries it, to copy; in a dialog or as a page of its own."""
+
+    tab = "summary"
+    template_name = "tags/tag_action.html"
+    fragments = {"dialog": "tags/_tag_use.html"}
+
+    def context(self) -> dict[str, Any]:
+        part = self.fragments["dialog"]
+        return {**super().context(), "part": part, "back": self.address("summary")}
+
+
 class NamedTag(Page):
     """By its name: on to the tag, or to what calls have said of one that nobody has made."""
 

@@ -12,7 +12,7 @@ from tags.pages.tag_actions import (
 )
 from tags.pages.tag_edit import EditTag, NewTag
 from tags.pages.tag_logs import LogsTab
-from tags.pages.tag_tabs import BreakdownTab, HistoryTab, NamedTag, SummaryTab
+from tags.pages.tag_tabs import BreakdownTab, HistoryTab, NamedTag, SummaryTab, UseTag
 
 urlpatterns = [
     path("tags/new/", NewTag.as_view(), name="tag-new"),
@@ -22,6 +22,7 @@ urlpatterns = [
     path("tags/<int:pk>/breakdown/", BreakdownTab.as_view(), name="tag-breakdown"),
     path("tags/<int:pk>/logs/", LogsTab.as_view(), name="tag-logs"),
     path("tags/<int:pk>/history/", HistoryTab.as_view(), name="tag-history"),
+    path("tags/<int:pk>/use/", UseTag.as_view(), name="tag-use"),
     path("tags/<int:pk>/edit/", EditTag.as_view(), name="tag-edit"),
     path("tags/<int:pk>/raise/", RaiseWindow.as_view(), name="tag-raise"),
     path("tags/<int:pk>/block/", BlockTag.as_view(), name="tag-block"),

@@ -53,6 +53,9 @@ def test_it_filters_by_links_and_forms(visit, javascript):
         page.get_by_role("button", name="Search").click()
     expect(page.locator("table.roster tbody tr").first).to_contain_text("customer-acme")
     expect(page).to_have_url(re.compile(r"sort=name"))
+    page.locator("#sort-spend").click()
+    expect(page.locator("th[aria-sort]")).to_have_text("Month to date")
+    expect(page.get_by_label("Sort by")).to_have_value("spend")
 
 
 def test_it_edits_a_limit_where_it_stands(page, site, complaints, look):
@@ -165,6 +168,19 @@ def test_it_follows_the_traffic(page, site):
     page.clock.run_for(7_000)
 
     expect(row_of(page, "live-tag")).to_contain_text("Seen in traffic", timeout=20_000)
+
+
+def test_it_copies_a_call_and_says_so_where_it_can_be_read(visit):
+    page = visit(permissions=["clipboard-read", "clipboard-write"])
+    page.goto("/tags/?q=support")
+    row_of(page, "support").get_by_label("Actions for").click()
+    page.get_by_role("link", name="Copy curl…").click()
+    page.get_by_role("button", name="Copy curl").click()
+
+    expect(page.get_by_role("dialog").get_by_role("status")).to_contain_text("Copied.")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("curl ")
+    assert '"tags": ["support"]' in copied
 
 
 def test_it_works_without_scripts(visit, site):

@@ -6,12 +6,14 @@ const REFRESH_SECONDS = 15;
 const TOAST_SECONDS = 12;
 const one = (selector, root = document) => root.querySelector(selector);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+const made = (tag, className, textContent = "") =>
+  Object.assign(document.createElement(tag), { className, textContent });
 
 // -- refresh: a part that carries data-refresh, while it is seen and nobody is busy in it ---------
 
 const lastRefresh = new WeakMap();
-const isBusyIn = (part) =>
-  part.contains(document.activeElement) || one("details.menu[open], [data-pick]:checked, [data-editing]", part);
+const BUSY = "details.menu[open], [data-pick]:checked, [data-editing]";
+const isBusyIn = (part) => part.contains(document.activeElement) || one(BUSY, part);
 
 setInterval(() => {
   const off = one("[data-refresh-switch]:not(:checked)");
@@ -30,17 +32,15 @@ setInterval(() => {
 // -- toasts: what was done is said once, in the one status region ---------------------------------
 
 function say(text, kind = "success") {
-  const toast = document.createElement("div");
-  toast.className = `toast ${kind}`;
-  const words = document.createElement("span");
-  words.textContent = text;
-  const close = document.createElement("button");
+  const toast = made("div", `toast ${kind}`);
+  const words = made("span", "", text);
+  const close = made("button", "btn link", "Close");
   close.type = "button";
-  close.className = "btn link";
-  close.textContent = "Close";
   close.addEventListener("click", () => toast.remove());
   toast.append(words, close);
-  one("#toasts")?.append(toast);
+  const dialog = one("dialog[open]"); // what lies behind it can neither be read nor clicked
+  if (dialog) toast.setAttribute("role", "status");
+  (dialog ?? one("#toasts"))?.append(toast);
   setTimeout(() => toast.remove(), TOAST_SECONDS * 1000);
 }
 
@@ -83,18 +83,13 @@ document.addEventListener("htmx:afterRequest", (event) => {
 function fail(event) {
   const { xhr, requestConfig: asked, target } = event.detail;
   const isPlain = xhr?.getResponseHeader("Content-Type")?.startsWith("text/plain");
-  const alert = document.createElement("div");
-  alert.className = "alert";
+  const alert = made("div", "alert");
   alert.dataset.failed = "";
   alert.setAttribute("role", "alert");
-  const words = document.createElement("span");
-  words.textContent = isPlain ? xhr.responseText : "This part could not be loaded.";
-  alert.append(words);
+  alert.append(made("span", "", isPlain ? xhr.responseText : "This part could not be loaded."));
   if (asked.verb === "get") {
-    const again = document.createElement("button");
+    const again = made("button", "btn small", "Try again");
     again.type = "button";
-    again.className = "btn small";
-    again.textContent = "Try again";
     again.addEventListener("click", () => {
       alert.remove();
       htmx.ajax("GET", asked.path, { source: asked.elt, target, swap: "outerHTML" });
