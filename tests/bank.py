@@ -41,9 +41,21 @@ KEY_ID = UUID("01890000-0000-7000-8000-000000000001")
 USAGE = Usage(input=12, output=18)
 WORKER_ID = 900_001
 TABLES = (
-    "spend_reservation", "spend_spendlog", "spend_rollup", "spend_budgetwindow", "spend_budget",
-    "spend_tagset", "spend_jobrun",
-)  # fmt: skip
+    "spend_reservation",
+    "spend_spendlog",
+    "spend_rollup",
+    "spend_budgetwindow",
+    "spend_budget",
+    "spend_tagset",
+    "spend_jobrun",
+    "spend_audit",
+    "spend_auditseal",
+)
+GUARDED = {
+    "spend_spendlog": "log_is_append_only",
+    "spend_audit": "audit_is_append_only",
+    "spend_auditseal": "audit_is_append_only",
+}  # fmt: skip
 
 
 def draw_on(budget: Budget, payer: str | None = None) -> Draw:
@@ -319,8 +331,11 @@ def bank(bank_books) -> Iterator[Bank]:
 
 def empty_books() -> None:
     with connection.cursor() as cursor:
+        guards = [f"alter table {table} {{}} trigger {name};" for table, name in GUARDED.items()]
         cursor.execute(
-            "begin; alter table spend_spendlog disable trigger log_is_append_only;"
+            "begin;"
+            + "".join(guard.format("disable") for guard in guards)
             + "".join(f"delete from {table};" for table in TABLES)
-            + "alter table spend_spendlog enable trigger log_is_append_only; commit"
+            + "".join(guard.format("enable") for guard in guards)
+            + "commit"
         )

@@ -1,12 +1,13 @@
 """The bank's rows."""
 
 from spend.models.accounts import Budget, BudgetMode, BudgetWindow, FurtherDraw, Reservation
-from spend.models.events import Audit, JobRun
+from spend.models.events import Audit, AuditSeal, JobRun
 from spend.models.log import CallStatus, Rollup, SpendLog, TagSet
 from spend.models.prices import Price, PriceSource
 
 __all__ = [
     "Audit",
+    "AuditSeal",
     "Budget",
     "BudgetMode",
     "BudgetWindow",

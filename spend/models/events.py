@@ -25,6 +25,17 @@ class Audit(models.Model):
         return f"{self.actor}: {self.action} {self.kind} {self.name}"
 
 
+class AuditSeal(models.Model):
+    """A digest over an entry of the audit and all before it. Written by a trigger, at commit."""
+
+    position = models.BigIntegerField(primary_key=True)
+    audit_id = models.BigIntegerField(unique=True)
+    digest = models.BinaryField(max_length=32)
+
+    def __str__(self) -> str:
+        return f"{self.position}:{bytes(self.digest).hex()}"
+
+
 class JobRun(models.Model):
     """The last run of each job: silence is the alarm."""
 
