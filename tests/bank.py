@@ -32,6 +32,7 @@ from spend.money import Nanos
 from spend.rollover import roll_over
 from spend.sweep import expire_reservations
 from spend.usage import Usage
+from tests import committed
 from tests.spend.recount import recount
 
 ANSWER_SECONDS_MAX = 30.0
@@ -317,7 +318,7 @@ def bank_database(worker_id, django_db_blocker) -> Iterator[str]:
 @pytest.fixture
 def bank_books(bank_database, django_db_blocker) -> Iterator[str]:
     """Within a test that uses it, Django's connection is one to empty books that commit."""
-    with django_db_blocker.unblock(), connected_to(bank_database):
+    with django_db_blocker.unblock(), committed.connected_to(bank_database):
         yield bank_database
         empty_books()
 
