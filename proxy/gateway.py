@@ -12,17 +12,14 @@ from proxy.answers import KEEP_ALIVE, Answer, failure_answer, id_headers
 from proxy.arrival import Arrival
 from proxy.authentication import authenticate
 from proxy.errors import Failure, answer_for
+from proxy.incoming import CLOSE, Receive, read_body, receive_now
 from proxy.relay import SLOW_READER_SECONDS, Outlet
 from proxy.wire import is_json
 from proxy.worker import Worker
 
-BODY_BYTES_MAX = 20 * 1024 * 1024
-BODY_SECONDS_MAX = 30.0
 HEADER_BYTES_MAX = 32 * 1024
-CLOSE = {"Connection": "close"}
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
@@ -99,50 +96,6 @@ def check_body_headers(headers: Mapping[str, str], method: str) -> None:
         raise Failure(415, "unsupported_media_type", text, headers=CLOSE)
 
 
-async def read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
-    """The whole body, within its bounds. Raises Failure 408 or 413."""
-    declared = headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > BODY_BYTES_MAX:
-        raise too_large()
-    deadline = asyncio.get_running_loop().time() + BODY_SECONDS_MAX
-    message = await receive_in_time(receive, deadline)
-    raw: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        return raw
-    return await read_rest(raw, receive, deadline)
-
-
-async def read_rest(first: bytes, receive: Receive, deadline: float) -> bytes:
-    chunks, size = [first], len(first)
-    while True:
-        message = await receive_in_time(receive, deadline)
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > BODY_BYTES_MAX:
-            raise too_large()
-        chunks.append(chunk)
-        if not message.get("more_body"):
-            return b"".join(chunks)
-
-
-async def receive_in_time(receive: Receive, deadline: float) -> MutableMapping[str, Any]:
-    message = receive_now(receive)  # it mostly came together with the headers
-    try:
-        if message is None:
-            async with asyncio.timeout_at(deadline):
-                message = await receive()
-    except TimeoutError:
-        text = "The body did not arrive within 30 seconds."
-        raise Failure(408, "request_timeout", text, headers=CLOSE) from None
-    if message["type"] == "http.disconnect":
-        raise Failure(499, "client_closed", "The client has left.")
-    return message
-
-
-def too_large() -> Failure:
-    return Failure(413, "request_too_large", "The body is larger than 20 MiB.", headers=CLOSE)
-
-
 def has_left(receive: Receive) -> bool:
     """Whether the client has hung up, as far as is known without waiting."""
     known = getattr(getattr(receive, "__self__", None), "disconnected", None)
@@ -150,18 +103,6 @@ def has_left(receive: Receive) -> bool:
         return known
     message = receive_now(receive)
     return message is not None and message["type"] == "http.disconnect"
-
-
-def receive_now(receive: Receive) -> MutableMapping[str, Any] | None:
-    """What is there already: one step of `receive`; if that would wait, it is let go."""
-    step = receive().__await__()
-    try:
-        next(step)
-    except StopIteration as stop:
-        found: MutableMapping[str, Any] = stop.value
-        return found
-    step.close()
-    return None
 
 
 # -- going out -----------------------------------------------------------------------------------
