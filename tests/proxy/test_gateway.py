@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from proxy import gateway as gateway_module
+from proxy import incoming
 from proxy.errors import answer_for
 from proxy.paths import find_view
 from spend.errors import Unwritable
@@ -181,7 +181,7 @@ def test_a_body_that_says_it_is_too_large_is_not_read(gateway, key):
 
 
 def test_a_body_that_turns_out_too_large_is_refused(gateway, key, monkeypatch):
-    monkeypatch.setattr(gateway_module, "BODY_BYTES_MAX", 1_000)
+    monkeypatch.setattr(incoming, "JSON_BYTES_MAX", 1_000)
 
     answer = gateway.call(
         "POST", "/v1/chat/completions", key=key, body=b" " * 1_001, slices=3,
@@ -191,7 +191,7 @@ def test_a_body_that_turns_out_too_large_is_refused(gateway, key, monkeypatch):
 
 
 def test_a_body_that_does_not_come_is_refused(gateway, key, monkeypatch):
-    monkeypatch.setattr(gateway_module, "BODY_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(incoming, "BODY_SECONDS_MAX", 0.05)
 
     answer = gateway.call(
         "POST", "/v1/chat/completions", key=key, body=b"{}", slices=2, stalls_after=1
