@@ -57,6 +57,7 @@ class TagPageForm(BudgetForm, TagForm):
 
     class Meta(TagForm.Meta):
         fields = ["name", *PAGE_COLUMNS, "owners"]
+        widgets = {**TagForm.Meta.widgets, "owners": forms.CheckboxSelectMultiple}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

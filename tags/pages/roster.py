@@ -140,13 +140,14 @@ class RosterPage(RosterQuestion):
         name = request.POST.get("adopt", "")
         if "\0" in name or not was_seen(name):
             return HttpResponseRedirect(request.get_full_path())
-        text = f"{name} is now a tag. It is counted without a limit. Set a budget?"
+        text, focused = f"{name} is now a tag. It is counted without a limit. Set a budget?", None
         try:
-            adopt_tags([name], Changes(budget=new_tag_terms()), actor=self.actor)
+            (tag,) = adopt_tags([name], Changes(budget=new_tag_terms()), actor=self.actor)
+            focused = tag.pk
         except TurnedDown:
             text = f"{name} is a tag already."
         if self.is_part:
-            return saying(self.show(), text)
+            return saying(self.show(focused=focused), text)
         return self.say(text, request.get_full_path())
 
     def _place(self) -> dict[str, Place]:

@@ -64,7 +64,8 @@ class LimitPage(RosterQuestion):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if "cancel" in request.GET:
-            return self.show(template="tags/_roster_budget.html", row=self.row(), may_edit=True)
+            more = {"row": self.row(), "may_edit": True, "focused": self.tag.pk}
+            return self.show(template="tags/_roster_budget.html", **more)
         return self.show(template=self.part if self.is_cell else None)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -97,7 +98,8 @@ class LimitPage(RosterQuestion):
             return self.say(text, reverse("tags"))
         listed = RosterPage()
         listed.setup(self.request)
-        answer = saying(listed.show(template="tags/_roster.html"), text)
+        part = listed.show(template="tags/_roster.html", focused=self.tag.pk)
+        answer = saying(part, text)
         return retarget(reswap(answer, "outerHTML"), "#roster")
 
     def row(self) -> Row:

@@ -106,6 +106,8 @@ def test_it_adopts_with_one_click(page, site):
 
     expect(page.locator("#chip-seen b")).to_have_text(str(seen - 1))
     expect(page.locator("#toasts")).to_contain_text("project-beacon is now a tag.")
+    page.locator("#chip-all").click()
+    expect(row_of(page, "project-beacon")).to_contain_text("set a limit")
     page.goto("/tags/?q=beacon")
     expect(row_of(page, "project-beacon")).to_contain_text("Tracked")
 
@@ -168,6 +170,58 @@ def test_it_follows_the_traffic(page, site):
     page.clock.run_for(7_000)
 
     expect(row_of(page, "live-tag")).to_contain_text("Seen in traffic", timeout=20_000)
+
+
+def test_it_is_used_by_keyboard_alone_and_never_loses_the_focus(page, site):
+    page.clock.install()
+    press = page.keyboard.press
+    page.goto("/tags/")
+    page.get_by_label("Search name").focus()
+    page.keyboard.type("platform")
+    expect(page).to_have_url(re.compile(r"q=platform$"))
+    edit = row_of(page, "platform").get_by_label("Edit the limit")
+    edit.focus()
+    press("Enter")
+    field = page.get_by_label("Limit of platform in US dollars")
+    expect(field).to_be_focused()
+    press("Escape")
+    expect(edit).to_be_focused()
+    press("Enter")
+    expect(field).to_be_focused()
+    page.keyboard.type("26")
+    press("Enter")
+    expect(row_of(page, "platform")).to_contain_text("of $26.00")
+    expect(edit).to_be_focused()
+    with page.expect_response("**/tags/?q=platform**"):
+        page.clock.run_for(7_000)
+    expect(edit).to_be_focused()
+
+    menu = row_of(page, "platform").get_by_label("Actions for")
+    press("Tab")
+    expect(menu).to_be_focused()
+    press("Enter")
+    press("Tab")
+    press("Tab")
+    expect(page.get_by_role("link", name="Raise this window…")).to_be_focused()
+    press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(menu).to_be_focused()
+
+    box = page.get_by_label("Select platform")
+    box.focus()
+    press("Space")
+    block = page.get_by_role("button", name="Block", exact=True)
+    block.focus()
+    press("Enter")
+    expect(page.get_by_role("dialog")).to_contain_text("Block: 1 tag")
+    press("Escape")
+    expect(block).to_be_focused()
+    page.locator("#chip-ok").focus()
+    press("Enter")
+    expect(page.locator("#chip-ok")).to_have_attribute("aria-current", "true")
+    expect(page.locator("#chip-ok")).to_be_focused()
 
 
 def test_it_copies_a_call_and_says_so_where_it_can_be_read(visit):

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 
 from spend.backtest import read_back_test
 from spend.buckets import Payers
@@ -64,6 +65,7 @@ def test_it_creates_a_tag_with_all_that_belongs_to_it(root):
         root, name=" team:search ", description="Search", limit="5000", soft_limit="4000",
         duration="monthly", time_zone="Europe/Paris", alert_thresholds="50, 80", pots=["eu"],
         rpm_limit="60", allowed_models="gpt-4o\n", keys="ci",
+        owners=[User.objects.get(username="root").pk],
     )  # fmt: skip
 
     tag = Tag.objects.with_budgets().get(name="team:search")
@@ -72,6 +74,7 @@ def test_it_creates_a_tag_with_all_that_belongs_to_it(root):
     assert (tag.budget.limit, tag.budget.soft_limit) == (dollars("5000"), dollars("4000"))
     assert (tag.budget.duration, tag.budget.time_zone) == ("monthly", "Europe/Paris")
     assert [draw.budget for draw in tag.draws.all()] == [pot]
+    assert [owner.username for owner in tag.owners.all()] == ["root"]
     key.refresh_from_db()
     assert key.metadata == {"tags": ["team:search"]}
     made = Audit.objects.get(kind="tag")

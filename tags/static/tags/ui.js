@@ -1,5 +1,4 @@
-// What pages do beyond links and forms: refresh, copy, dialogs, toasts. Without it all of it works
-// more slowly. No state is kept here, and nothing is computed.
+// What pages do beyond links and forms: refresh, copy, dialogs, toasts. Nothing is computed here.
 "use strict";
 
 const REFRESH_SECONDS = 15;
@@ -13,17 +12,16 @@ const made = (tag, className, textContent = "") =>
 
 const lastRefresh = new WeakMap();
 const BUSY = "details.menu[open], [data-pick]:checked, [data-editing]";
-const isBusyIn = (part) => part.contains(document.activeElement) || one(BUSY, part);
+const keepsFocus = (element) => element.id && element.matches("a, button"); // by its id, in a swap
+const isBusyIn = (part) =>
+  one(BUSY, part) || (part.contains(document.activeElement) && !keepsFocus(document.activeElement));
 
 setInterval(() => {
-  const off = one("[data-refresh-switch]:not(:checked)");
-  if (document.hidden || off || one("dialog[open]")) return;
+  if (document.hidden || one("dialog[open], [data-refresh-switch]:not(:checked)")) return;
   for (const part of all("[data-refresh]")) {
-    const seconds = Number(part.dataset.refresh) || REFRESH_SECONDS;
-    const last = lastRefresh.get(part) ?? performance.timeOrigin + performance.now();
-    const now = performance.timeOrigin + performance.now();
+    const [seconds, now] = [Number(part.dataset.refresh) || REFRESH_SECONDS, performance.now()];
     if (!lastRefresh.has(part)) lastRefresh.set(part, now);
-    if (now - last < seconds * 1000 || isBusyIn(part)) continue;
+    if (now - lastRefresh.get(part) < seconds * 1000 || isBusyIn(part)) continue;
     lastRefresh.set(part, now);
     htmx.trigger(part, "refresh");
   }
@@ -35,7 +33,6 @@ function say(text, kind = "success") {
   const toast = made("div", `toast ${kind}`);
   const words = made("span", "", text);
   const close = made("button", "btn link", "Close");
-  close.type = "button";
   close.addEventListener("click", () => toast.remove());
   toast.append(words, close);
   const dialog = one("dialog[open]"); // what lies behind it can neither be read nor clicked
@@ -53,7 +50,10 @@ document.addEventListener("htmx:afterSwap", (event) => {
   if (dialog instanceof HTMLDialogElement && !dialog.open && dialog.childElementCount) {
     dialog.showModal();
   }
-  const field = one("[aria-invalid=true], [autofocus]", event.detail.target);
+});
+document.addEventListener("htmx:afterSettle", (event) => {
+  // Not before: until then its links and forms are plain ones.
+  const field = one("[aria-invalid=true], [autofocus]", event.target);
   field?.focus();
   field?.select?.();
 });
@@ -61,9 +61,16 @@ document.addEventListener("done", () => one("dialog[open]")?.close());
 
 // -- waiting and failing: old content stays, dimmed, and a message offers another try ---------------
 
+function free({ requestConfig }) {
+  const button = requestConfig?.triggeringEvent?.submitter;
+  if (!button?.disabled) return;
+  button.disabled = false;
+  if (document.activeElement === document.body) button.focus();
+}
 const isSilent = (detail) => detail.requestConfig?.triggeringEvent?.type === "refresh";
 
 document.addEventListener("htmx:beforeSwap", (event) => {
+  free(event.detail);
   // Somebody has begun to do something in it while the new content was on its way.
   if (isSilent(event.detail) && isBusyIn(event.detail.target)) event.detail.shouldSwap = false;
 });
@@ -75,8 +82,7 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 });
 document.addEventListener("htmx:afterRequest", (event) => {
   event.detail.target?.removeAttribute("aria-busy");
-  const button = event.detail.requestConfig?.triggeringEvent?.submitter;
-  if (button) button.disabled = false;
+  free(event.detail);
   one(".alert[data-failed]", event.detail.target?.parentElement ?? document)?.remove();
 });
 
@@ -89,7 +95,6 @@ function fail(event) {
   alert.append(made("span", "", isPlain ? xhr.responseText : "This part could not be loaded."));
   if (asked.verb === "get") {
     const again = made("button", "btn small", "Try again");
-    again.type = "button";
     again.addEventListener("click", () => {
       alert.remove();
       htmx.ajax("GET", asked.path, { source: asked.elt, target, swap: "outerHTML" });
@@ -98,15 +103,16 @@ function fail(event) {
   }
   target.before(alert);
 }
-for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
+for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"])
   document.addEventListener(name, (event) => setTimeout(() => fail(event)));
-}
 
 // -- clicks and keys ---------------------------------------------------------------------------------
 
 document.addEventListener("click", async (event) => {
   for (const menu of all("details.menu[open]")) {
-    if (!menu.contains(event.target) || event.target.closest(".menu-list")) menu.open = false;
+    const isChosen = event.target.closest(".menu-list") && menu.contains(event.target);
+    if (isChosen || !menu.contains(event.target)) menu.open = false;
+    if (isChosen) one("summary", menu).focus(); // where a dialog that it opens gives it back
   }
   if (event.target.closest("[data-close]")) event.target.closest("dialog")?.close();
   const copied = event.target.closest("[data-copy]");
@@ -124,8 +130,7 @@ document.addEventListener("click", async (event) => {
 
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
-  const cancel = one("[data-cancel]", event.target.closest?.("form") ?? document.createElement("p"));
-  if (cancel) cancel.click();
+  event.target.closest?.("form")?.querySelector("[data-cancel]")?.click();
   for (const menu of all("details.menu[open]")) {
     menu.open = false;
     one("summary", menu).focus();
