@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.site import PASSWORD, USERNAME
+
 
 def row_of(page, name):
     return page.locator(
@@ -246,6 +248,32 @@ def test_it_works_without_scripts(visit, site):
 
     expect(page.locator(".messagelist")).to_contain_text("Limit of research: $4.50")
     expect(row_of(page, "research")).to_contain_text("of $4.50")
+
+
+def test_a_part_that_fails_leaves_what_was_there_and_may_be_tried_again(page, complaints):
+    complaints.expect("500|Response Status Error Code")
+    page.goto("/tags/")
+    page.route("**/tags/?q=*", lambda route: route.fulfill(status=500, body="broken"))
+    page.get_by_label("Search name").fill("atlas")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("This part could not be loaded.")
+    expect(row_of(page, "marketing")).to_be_visible()
+    page.unroute("**/tags/?q=*")
+    alert.get_by_role("button", name="Try again").click()
+
+    expect(page.locator("table.roster tbody tr")).to_have_count(1)
+    expect(alert).to_have_count(0)
+
+
+def test_a_session_that_is_over_leads_to_the_login_and_back(page):
+    page.goto("/tags/?sort=name")
+    page.context.clear_cookies()
+    page.locator("#chip-over").click()
+
+    page.get_by_label("Username").fill(USERNAME)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page).to_have_url(re.compile(r"/tags/\?sort=name$"))
 
 
 def test_who_may_only_look_changes_nothing(visit, log_in, complaints):

@@ -2,8 +2,10 @@
 
 import csv
 import io
+import re
 from contextlib import contextmanager
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -14,6 +16,7 @@ from spend.standings import read_standing
 from tags.actions import change_tag
 from tags.changes import Changes
 from tags.models import Tag
+from tags.roster import ROWS
 from tests.admin_clients import client_of, root_client
 from tests.factories import dollars, make_pot, make_tag, unique
 from tests.past import make_past_call
@@ -37,6 +40,11 @@ def text_of(answer, status=200):
 
 def names_in(answer):
     return [row.name for row in answer.context["roster"].rows]
+
+
+def link_in(answer, name):
+    """Where the link of that id leads."""
+    return unescape(re.search(rf'id="{name}"[^>]* href="([^"]*)"', text_of(answer))[1])
 
 
 def lines_of(answer):
@@ -86,6 +94,20 @@ def test_its_footer_says_what_was_counted_more_than_once(root):
     assert "33.3% of it is untagged" in whole
     assert "rows overlap where a call has several tags" in part
     assert "counted more than once" not in part
+
+
+def test_its_links_lead_on_and_back(root):
+    for n in range(ROWS + 1):
+        make_tag(f"t{n:02}")
+
+    first = root.get("/tags/?sort=name&q=t")
+    second = root.get(link_in(first, "older"))
+    make_tag("a-t")
+    back = root.get(link_in(second, "newer"))
+
+    assert [len(names_in(answer)) for answer in (first, second, back)] == [ROWS, 1, ROWS]
+    assert names_in(back) == names_in(first)
+    assert "sort=name" in link_in(second, "newer")
 
 
 @pytest.mark.parametrize(
