@@ -11,6 +11,7 @@ from django.core.handlers.asgi import ASGIRequest
 from rest_framework.request import Request
 
 from proxy.call import parse_body
+from proxy.form import Form
 from proxy.key_cards import KeyCard
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Arrival(Request):
         worker: "Worker",
         path: Mapping[str, str],
         has_left: Callable[[], bool],
+        form: Form | None = None,
     ) -> None:
         # Not DRF's own: it would make Django's request, which no call needs, and find parsers.
         self._scope = scope
@@ -44,6 +46,7 @@ class Arrival(Request):
         self.worker = worker
         self.path_says = path
         self.has_left = has_left
+        self.form = form
 
     @property
     def method(self) -> str:  # type: ignore[override]
@@ -58,7 +61,7 @@ class Arrival(Request):
     @cached_property
     def data(self) -> Mapping[str, Any]:  # type: ignore[override]
         """The body as an object, parsed once. Raises Failure `invalid_json`."""
-        return parse_body(self.raw)
+        return parse_body(self.raw) if self.form is None else self.form.body
 
     @property
     def address(self) -> str | None:

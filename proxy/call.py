@@ -9,6 +9,8 @@ import orjson
 
 from proxy.errors import bad_request
 from proxy.key_cards import KeyCard
+from proxy.sound_length import Length
+from proxy.upload import Upload
 from proxy.wire import parse_object
 
 if TYPE_CHECKING:
@@ -45,12 +47,23 @@ class Call:
     address: str | None
     output_tokens_asked: int | None
     choices: int
+    upload: Upload | None = None
 
     @property
     def wants_usage(self) -> bool:
         """Whether the client asked for the usage chunk of its stream."""
         options = self.body.get("stream_options")
         return isinstance(options, dict) and options.get("include_usage") is True
+
+    @property
+    def sound(self) -> Length:
+        """How long the sound is that came with it."""
+        return Length(0) if self.upload is None else self.upload.length
+
+    def close(self) -> None:
+        """Nobody sends it any more."""
+        if self.upload is not None:
+            self.upload.close()
 
     @property
     def client_request_id(self) -> str | None:
@@ -117,6 +130,7 @@ def read_call(
     headers: Mapping[str, str],
     address: str | None,
     model_in_path: str | None = None,
+    upload: Upload | None = None,
 ) -> Call:
     """Raises Failure `invalid_parameter` or `unsupported_parameter`, naming the member."""
     if not raw:  # DRF parses nothing then
@@ -146,6 +160,7 @@ def read_call(
         address=address,
         output_tokens_asked=max(asked, default=None),
         choices=read_count(body, "n", at_most=CHOICES_MAX) or 1,
+        upload=upload,
     )
 
 

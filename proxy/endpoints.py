@@ -19,6 +19,7 @@ from proxy.members import (
 )
 from proxy.metering import Meter
 from proxy.sizing import chat_size
+from proxy.sound import TranscriptionMeter, transcription_size
 from proxy.streaming import EVENT_BYTES_MAX
 from proxy.text_sizing import completions_size, embeddings_size, messages_size, responses_size
 from proxy.unit_metering import (
@@ -70,7 +71,9 @@ class Endpoint:
     asks_for_usage: bool = False  # a stream tells it only if `stream_options` say so
     continues: str = ""  # the member that names an earlier answer
     accepts: str = "application/json"
-    answers_in_bytes: bool = False
+    answers_in: tuple[str, ...] = ()  # the media types of answers that are no JSON
+    may_say_nothing: bool = False  # such an answer may be empty
+    takes_form: bool = False
     event_bytes_max: int = EVENT_BYTES_MAX
     is_free: bool = False
     is_free_unless_priced: bool = False
@@ -137,7 +140,17 @@ SPEECH = Endpoint(
     check=check_speech,
     is_stream=is_spoken_in_events,
     accepts="*/*",
-    answers_in_bytes=True,
+    answers_in=("audio/", "application/octet-stream"),
+)
+TRANSCRIPTIONS = Endpoint(
+    name="audio/transcriptions",
+    size_of=transcription_size,
+    meter=TranscriptionMeter,
+    is_stream=is_streamed,
+    accepts="*/*",
+    answers_in=("text/plain", "text/vtt", "application/x-subrip", "text/srt"),
+    may_say_nothing=True,
+    takes_form=True,
 )
 MODERATIONS = Endpoint(
     name="moderations",
@@ -148,6 +161,6 @@ MODERATIONS = Endpoint(
 RERANK = Endpoint(name="rerank", size_of=rerank_size, meter=RerankMeter, check=check_rerank)
 
 ENDPOINTS = (
-    CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES, MESSAGES, COUNT_TOKENS, IMAGES, SPEECH, MODERATIONS,
-    RERANK,
+    CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES, MESSAGES, COUNT_TOKENS, IMAGES, SPEECH,
+    TRANSCRIPTIONS, MODERATIONS, RERANK,
 )  # fmt: skip

@@ -12,9 +12,10 @@ from proxy.answers import KEEP_ALIVE, Answer, failure_answer, id_headers
 from proxy.arrival import Arrival
 from proxy.authentication import authenticate
 from proxy.errors import Failure, answer_for
-from proxy.incoming import CLOSE, Receive, read_body, receive_now
+from proxy.form import read_form
+from proxy.incoming import CLOSE, Receive, read_body, receive_now, refuse_compressed
 from proxy.relay import SLOW_READER_SECONDS, Outlet
-from proxy.wire import is_json
+from proxy.wire import is_json, write_json
 from proxy.worker import Worker
 
 HEADER_BYTES_MAX = 32 * 1024
@@ -34,29 +35,37 @@ async def serve(
 ) -> None:
     """Answer one request with a GatewayView, whatever happens in it."""
     call_id = worker.ids.next()
-    outlet = None
+    outlet = form = None
     model = None
     try:
         if worker.is_closing:
             raise shutting_down()
         headers = read_headers(scope)
         caller = await authenticate(headers, worker.directory)
-        check_body_headers(headers, scope["method"])
+        if view.takes_form and scope["method"] == "POST":
+            form = await read_form(headers, receive)
+            raw = write_json(form.body)
+        else:
+            check_body_headers(headers, scope["method"])
+            raw = await read_body(headers, receive)
         arrival = Arrival(
             scope,
-            await read_body(headers, receive),
+            raw,
             headers_by_name=headers,
             caller=caller,
             call_id=call_id,
             worker=worker,
             path=path,
             has_left=lambda: has_left(receive),
+            form=form,
         )
         model = view.model_in(arrival)
         answer, outlet = await view.respond(arrival)
     except Exception as error:  # noqa: BLE001 - the catch-all of a call: whatever it was is told
         failure = answer_for(error, model=model)
         answer = failure_answer(failure, id_headers(call_id), view.errors)
+        if form is not None:
+            form.upload.close()
     if answer.body is None:
         assert outlet is not None
         await send_stream(answer, outlet, receive, send, heartbeat=view.heartbeat_seconds)
@@ -91,9 +100,7 @@ def check_body_headers(headers: Mapping[str, str], method: str) -> None:
     if not is_json(headers.get("content-type", "")):
         text = "The body must be JSON, sent as application/json."
         raise Failure(415, "unsupported_media_type", text, headers=CLOSE)
-    if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-        text = "The body must not be compressed."
-        raise Failure(415, "unsupported_media_type", text, headers=CLOSE)
+    refuse_compressed(headers)
 
 
 def has_left(receive: Receive) -> bool:

@@ -70,6 +70,12 @@ async def read_chunks(
         more = message.get("more_body", False)
 
 
+def refuse_compressed(headers: Mapping[str, str]) -> None:
+    if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        text = "The body must not be compressed."
+        raise Failure(415, "unsupported_media_type", text, headers=CLOSE)
+
+
 def refuse_declared(headers: Mapping[str, str], bytes_max: int) -> None:
     declared = headers.get("content-length", "")
     if declared.isdigit() and int(declared) > bytes_max:

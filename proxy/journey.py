@@ -71,6 +71,7 @@ async def carry_out(plan: Plan, outlet: Outlet, worker: "Worker") -> None:
             if not outlet.client_has_left():  # held, but not sent: nobody waits for it
                 await forward(attempt, worker)
     finally:
+        plan.call.close()
         if attempt is not None:
             close_hold(attempt, worker.ledger, worker.throttle)
 

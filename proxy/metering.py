@@ -73,7 +73,7 @@ class Meter:
         self._whole = True
         self._content_bytes = self.content_bytes(body)
 
-    def read_bytes(self) -> None:
+    def read_bytes(self, raw: bytes) -> None:
         """A whole plain answer that is no JSON."""
         self._whole = True
 

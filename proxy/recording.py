@@ -47,6 +47,8 @@ def _flags(attempt: Attempt) -> list[str]:
         flags.append("drained")
     if any(tried.bill.status == "estimated" for tried in attempt.tried):
         flags.append("estimated_attempt")
+    if attempt.plan.call.sound.is_guessed and attempt.bill.usage_source == "counted":
+        flags.append("guessed_length")
     if attempt.had_no_room:
         flags.append("no_room_to_retry")
     return flags

@@ -38,7 +38,6 @@ CLOSED_EARLY = "The upstream closed the stream early."
 CUT_SHORT = "The upstream's answer broke off."
 UNUSABLE = "The upstream's answer cannot be used."
 
-SOUND = ("audio/", "application/octet-stream")
 PASSED_HEADERS = ("anthropic-version", "anthropic-beta", "openai-beta", "traceparent", "tracestate")
 
 
@@ -71,7 +70,7 @@ async def relay(attempt: Attempt, reply: Reply) -> None:
         raise upstream_failure(502, "upstream_error", UNUSABLE)
     elif is_event_stream(reply):
         await relay_stream(attempt, reply)
-    elif attempt.plan.call.endpoint.answers_in_bytes and is_sound(reply):
+    elif media_type_of(reply).startswith(attempt.plan.call.endpoint.answers_in):
         await relay_bytes(attempt, reply)
     else:
         await relay_answer(attempt, reply)
@@ -92,15 +91,16 @@ def outbound_request(attempt: Attempt) -> Request:
         forwarded={name: call.headers[name] for name in PASSED_HEADERS if name in call.headers},
         call_id=str(call.id),
         terms=card.terms,
+        upload=call.upload,
     )
 
 
 def is_event_stream(reply: Reply) -> bool:
-    return (reply.header("content-type") or "").lower().startswith("text/event-stream")
+    return media_type_of(reply).startswith("text/event-stream")
 
 
-def is_sound(reply: Reply) -> bool:
-    return (reply.header("content-type") or "").lower().startswith(SOUND)
+def media_type_of(reply: Reply) -> str:
+    return (reply.header("content-type") or "").lower()
 
 
 # -- a plain answer ------------------------------------------------------------------------------
@@ -126,9 +126,9 @@ async def relay_bytes(attempt: Attempt, reply: Reply) -> None:
     """What is no JSON tells nothing of its cost: the meter knows that from the call."""
     raw = await reply.read_whole(bytes_max=ANSWER_BYTES_MAX)
     attempt.clock_upstream()
-    if not raw:
+    if not raw and not attempt.plan.call.endpoint.may_say_nothing:
         raise upstream_failure(502, "upstream_error", UNUSABLE)
-    attempt.meter.read_bytes()
+    attempt.meter.read_bytes(raw)
     kind = (reply.header("content-type") or "").encode("ascii", "ignore")
     attempt.outlet.open(Answer(200, [(b"content-type", kind), *attempt.explain()], raw))
 

@@ -25,6 +25,7 @@ class GatewayView(APIView):
     """`respond` is what proxy/gateway.py awaits; there is one view object per path, for good."""
 
     errors: ErrorForm = OPENAI_ERRORS
+    takes_form = False
 
     @property
     def heartbeat_seconds(self) -> int:
@@ -51,6 +52,7 @@ class CallView(GatewayView):
         super().__init__()
         self.endpoint = endpoint
         self.errors = endpoint.errors
+        self.takes_form = endpoint.takes_form
 
     def model_in(self, arrival: Arrival) -> str | None:
         if arrival.method != "POST":
@@ -69,6 +71,7 @@ class CallView(GatewayView):
             headers=arrival.headers_by_name,
             address=arrival.address,
             model_in_path=arrival.path_says.get("model"),
+            upload=None if arrival.form is None else arrival.form.upload,
         )
         return await answer_call(call, arrival.worker, arrival.has_left)
 

@@ -127,6 +127,11 @@ class Usage:
         return _read(_speech_usage, usage)
 
     @classmethod
+    def from_transcription(cls, usage: object) -> "Usage | None":
+        """The `usage` of transcribed sound: by tokens, or by seconds."""
+        return _read(_transcription_usage, usage)
+
+    @classmethod
     def from_rerank(cls, meta: object) -> "Usage | None":
         """The searches of a rerank's `meta`; None if it tells of none."""
         return _read(_search_usage, meta)
@@ -219,6 +224,24 @@ def _image_usage(usage: Mapping[str, Any]) -> Usage:
 def _speech_usage(usage: Mapping[str, Any]) -> Usage:
     prompt, output = _sides(usage, "input_tokens", "output_tokens")
     return Usage(input=prompt, audio_output=output)
+
+
+def _transcription_usage(usage: Mapping[str, Any]) -> Usage:
+    """What goes in is sound, but for what is told as text."""
+    if usage.get("type") == "duration":
+        return Usage(input_ms=milliseconds(usage.get("seconds")))
+    prompt, output = _sides(usage, "input_tokens", "output_tokens")
+    text = _count(_members(usage, "input_token_details"), "text_tokens")
+    return Usage(input=text, audio_input=_rest(prompt, text), output=output)
+
+
+def milliseconds(seconds: object) -> int:
+    """Of a length as providers tell it: a number of seconds."""
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+        raise _Unusable
+    if not 0 < seconds <= COUNT_MAX / 1_000:
+        raise _Unusable
+    return round(seconds * 1_000)
 
 
 def _search_usage(meta: Mapping[str, Any]) -> Usage:

@@ -9,6 +9,7 @@ from typing import Any
 from proxy.models import Deployment
 from tests.factories import make_model
 from tests.fakes import Reply, Step, json_reply, plain
+from tests.forms import Form
 
 MODERATION = {"flagged": False, "categories": {}, "category_scores": {}}
 
@@ -83,6 +84,11 @@ def sound() -> Reply:
     return Reply(200, {"content-type": "audio/mpeg"}, [b"\xff\xfb", b"\x90\x00" * 8])
 
 
+def transcription(usage: Any = None, **members: Any) -> Reply:
+    usage = usage or {"type": "duration", "seconds": 1}
+    return json_reply({"text": "Hello!", "usage": usage, **members})
+
+
 def moderation(**members: Any) -> Reply:
     return json_reply({"id": "modr-1", "model": "fake-1", "results": [MODERATION], **members})
 
@@ -106,6 +112,11 @@ class Case:
     cost: int
     terms: dict[str, Any] = field(default_factory=dict)
     prices: dict[str, Any] = field(default_factory=dict)
+    has_file: bool = False
+
+    def written(self, members: dict[str, Any]) -> Any:
+        """As the endpoint takes it."""
+        return Form(members) if self.has_file else members
 
     def model(self, **terms: Any) -> Deployment:
         return make_model(prices=self.prices, **{**self.terms, **terms})
@@ -135,6 +146,10 @@ CASES = (
     Case(
         "audio/speech", "aspeech", {"input": "Hello", "voice": "alloy"}, sound, 5 * 15_000,
         UNPRICED_SIDES, {"input_cost_per_character": Decimal("0.000015")},
+    ),
+    Case(
+        "audio/transcriptions", "atranscription", {"response_format": "json"}, transcription,
+        100_000, UNPRICED_SIDES, {"input_cost_per_second": Decimal("0.0001")}, has_file=True,
     ),
     Case("moderations", "amoderation", {"input": "Hello"}, moderation, 0, UNPRICED_SIDES),
     Case(

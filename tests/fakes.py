@@ -5,6 +5,8 @@ import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from email.parser import BytesParser
+from email.policy import HTTP
 from typing import Any
 
 from proxy.upstreams.contract import Outbound, Timeouts, collect
@@ -74,12 +76,31 @@ class FakeUpstream:
         return self.asked[-1]
 
     def exchange(self, outbound: Outbound, timeouts: Timeouts) -> "FakeExchange":
-        asked = Asked(outbound.url, dict(outbound.headers), json.loads(outbound.body), timeouts)
+        asked = Asked(outbound.url, dict(outbound.headers), read_sent(outbound), timeouts)
         self.asked.append(asked)
         return FakeExchange(self.answers(asked))
 
     async def close(self) -> None:
         pass
+
+
+def read_sent(outbound: Outbound) -> dict[str, Any]:
+    """The body; of a form its fields, those that are repeated as a list, and its file."""
+    if isinstance(outbound.body, bytes):
+        return json.loads(outbound.body)
+    raw = b"".join(outbound.body.chunks())
+    assert len(raw) == outbound.body.size
+    head = f"content-type: {outbound.headers['content-type']}\r\n\r\n".encode()
+    found: dict[str, Any] = {}
+    for part in BytesParser(policy=HTTP).parsebytes(head + raw).iter_parts():
+        name = part.get_param("name", header="content-disposition")
+        value: Any = part.get_payload(decode=True)
+        if part.get_filename() is not None:
+            value = (part.get_filename(), part.get_content_type(), value)
+        else:
+            value = value.decode()
+        found[name] = [found[name], value] if name in found else value
+    return found
 
 
 class FakeExchange:

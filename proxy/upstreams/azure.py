@@ -8,7 +8,7 @@ from proxy.upstreams.contract import Outbound, Request
 
 endpoints = (
     "chat/completions", "completions", "embeddings", "responses", "images/generations",
-    "audio/speech",
+    "audio/speech", "audio/transcriptions",
 )  # fmt: skip
 on_request = ()
 # Here the body alone names the deployment.

@@ -9,7 +9,7 @@ from typing import cast
 
 from httptools import HttpParserError, HttpResponseParser
 
-from proxy.upstreams.contract import Broken, Silent
+from proxy.upstreams.contract import Broken, LongBody, Silent
 
 HEAD_BYTES_MAX = 64 * 1024  # looked at when more is to come
 WAITING_BYTES_MAX = 64 * 1024  # of an answer that nobody has read yet
@@ -29,7 +29,9 @@ class Connection(asyncio.Protocol):
         self._is_paused = False
         self._is_lost = False
         self._is_asked = False
+        self._is_cut = False  # the rest of a request was not sent
         self._keeps_alive = False
+        self._writable: asyncio.Future[None] | None = None  # while the upstream takes no more
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
         self.has_head = False
@@ -48,6 +50,8 @@ class Connection(asyncio.Protocol):
 
         What nobody has read would be taken for the beginning of the next answer.
         """
+        if self._is_cut:
+            return False
         return self._keeps_alive and self.is_whole and self.is_open and not self._chunks
 
     def ask(self, request: bytes) -> None:
@@ -56,6 +60,27 @@ class Connection(asyncio.Protocol):
         self.has_head = self.is_whole = False
         self._is_asked = True
         self._transport.write(request)
+
+    async def send_on(self, body: LongBody, seconds_max: float) -> None:
+        """No faster than the upstream takes it; it ends early when the answer is there before.
+
+        Raises Silent or Broken.
+        """
+        try:
+            async with asyncio.timeout(max(0.0, seconds_max)):
+                for chunk in body.chunks():
+                    if self._is_lost or self.has_head:
+                        break
+                    self._transport.write(chunk)
+                    if self._writable is not None:
+                        await self._writable
+                else:
+                    return
+        except TimeoutError:
+            raise Silent("the request was not taken in time") from None
+        if not self.has_head:
+            raise Broken(BROKE_BEFORE)
+        self._is_cut = True
 
     async def wait_for_head(self, seconds_max: float) -> None:
         """Raises Silent or Broken."""
@@ -118,10 +143,19 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
         self._wake()
 
+    def pause_writing(self) -> None:
+        self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        writable, self._writable = self._writable, None
+        if writable is not None and not writable.done():
+            writable.set_result(None)
+
     def connection_lost(self, error: Exception | None) -> None:
         if error is None and self.has_head and not self._says_its_end():
             self.is_whole = True
         self._is_lost = True
+        self.resume_writing()
         self._wake()
 
     def _says_its_end(self) -> bool:
@@ -151,6 +185,8 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()
         self.has_head = self.status >= 200  # else the answer itself is still to come
+        if self.has_head:
+            self.resume_writing()  # whatever is still to be sent
 
     def on_body(self, body: bytes) -> None:
         self._chunks.append(body)

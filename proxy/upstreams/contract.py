@@ -1,12 +1,24 @@
 """The contract between a call and whoever serves it: what goes out, comes back, how it fails."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from proxy.endpoints import Endpoint
+    from proxy.upload import Upload
+
+
+class LongBody(Protocol):
+    """A body that is not held in memory, and may be sent again."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        ...
+
+    def chunks(self) -> Iterator[bytes]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +27,7 @@ class Outbound:
 
     url: str
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes | LongBody
     stream: bool = False
 
     def __repr__(self) -> str:  # the headers hold the provider's secret, the body the prompt
@@ -121,3 +133,4 @@ class Request:
     forwarded: Mapping[str, str]  # the few client headers that may pass
     call_id: str
     terms: Mapping[str, Any]
+    upload: "Upload | None" = None

@@ -44,10 +44,12 @@ def _in_ascii(host: str) -> str:
 
 
 def write_request(target: Target, outbound: Outbound) -> bytes:
-    """Raises ValueError for a header that would be another one, or that no header can carry."""
+    """A long body is not in it. Raises ValueError for what no header can carry."""
     lines = "".join([f"{name}: {value}\r\n" for name, value in outbound.headers.items()])
     count = len(outbound.headers)
     if lines.count("\r") != count or lines.count("\n") != count or "\0" in lines:
         raise ValueError("a header holds the end of a line")
-    head = f"{target.start}{lines}content-length: {len(outbound.body)}\r\n\r\n"
-    return head.encode("latin-1") + outbound.body
+    body = outbound.body
+    size = len(body) if isinstance(body, bytes) else body.size
+    head = f"{target.start}{lines}content-length: {size}\r\n\r\n".encode("latin-1")
+    return head + body if isinstance(body, bytes) else head

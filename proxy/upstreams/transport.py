@@ -155,6 +155,8 @@ class WireExchange(Reply):
         self._now = now
         try:
             connection.ask(request)
+            if not isinstance(self._outbound.body, bytes):
+                await connection.send_on(self._outbound.body, started + head_seconds - now())
             await connection.wait_for_head(started + head_seconds - now())
         finally:
             if not connection.has_head:

@@ -13,6 +13,7 @@ from django.db import connection
 from proxy.upstreams.contract import Transport
 from proxy.worker import Worker
 from spend.presence import CHANNEL
+from tests.forms import Form
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", UserWarning)  # no static files were collected for tests
@@ -206,11 +207,14 @@ class Gateway:
         slices: int = 1,
         stalls_after: int | None = None,
     ) -> OpenCall:
-        """`body` is bytes, or is written as JSON; `key` an APIKey of the factories, or a text."""
+        """`body` is bytes, a form, or is written as JSON; `key` an APIKey, or its text."""
+        named = list(headers.items() if isinstance(headers, dict) else headers)
+        if isinstance(body, Form):
+            named.append(("content-type", body.content_type))
+            body = body.raw
         raw = (
             body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         )
-        named = list(headers.items() if isinstance(headers, dict) else headers)
         if key is not None:
             named.append(("authorization", f"Bearer {getattr(key, 'secret', key)}"))
         if raw and slices == 1 and not any(name == "content-length" for name, _ in named):

@@ -8,14 +8,18 @@ from spend.models import SpendLog
 from tests.endpoint_answers import CASES
 from tests.factories import make_key, make_model, make_tag, unique
 from tests.fakes import Gate, Reply, json_reply
+from tests.forms import HELLO
 
 every_endpoint = pytest.mark.parametrize("case", CASES, ids=lambda case: case.endpoint)
+every_json_endpoint = pytest.mark.parametrize(
+    "case", [case for case in CASES if not case.has_file], ids=lambda case: case.endpoint
+)
 
 
 def send(gateway, case, key, *, model, path=None, headers=(), **members):
     body = {"model": getattr(model, "model_name", model), **case.body, **members}
     path = path or f"/v1/{case.endpoint}"
-    return gateway.call("POST", path, key=key, headers=headers, body=body)
+    return gateway.call("POST", path, key=key, headers=headers, body=case.written(body))
 
 
 @every_endpoint
@@ -46,7 +50,10 @@ def test_it_is_sent_as_it_came_but_for_what_is_ours(gateway, upstream, key, case
         metadata={"tags": ["c"]}, num_retries=1, something="else",
     )  # fmt: skip
 
-    assert upstream.last.body == {**case.body, "model": "theirs", "something": "else"}
+    sent = {**case.body, "model": "theirs", "something": "else"}
+    if case.has_file:
+        sent["file"] = (HELLO.name, HELLO.media_type, HELLO.content)
+    assert upstream.last.body == sent
     assert upstream.last.url.endswith(f"/v1/{case.endpoint}")
 
 
@@ -149,7 +156,7 @@ BAD_MEMBERS = {
 }
 
 
-@every_endpoint
+@every_json_endpoint
 @pytest.mark.parametrize(
     ("member", "value"),
     [(name, value) for name, values in BAD_MEMBERS.items() for value in values],
@@ -176,9 +183,10 @@ def test_what_would_choose_the_upstream_is_refused(gateway, upstream, key, case)
 def test_it_wants_a_key_and_a_post(gateway, upstream, key, case):
     path = f"/v1/{case.endpoint}"
 
-    assert gateway.call("POST", path, body=case.body).error["type"] == "auth_error"
+    assert gateway.call("POST", path, body=case.written(case.body)).error["type"] == "auth_error"
     assert gateway.call("GET", path, key=key).status == 405
-    assert gateway.call("POST", path, key=key).error["type"] == "invalid_json"
+    empty = "unsupported_media_type" if case.has_file else "invalid_json"
+    assert gateway.call("POST", path, key=key).error["type"] == empty
 
 
 @every_endpoint
@@ -282,7 +290,7 @@ def test_a_strict_budget_holds_a_bound_that_covers_the_cost(gateway, upstream, b
     reply = case.reply()
     upstream.reply(Reply(reply.status, reply.headers, reply.steps, before=[gate]))
     body = {"model": case.model().model_name, **case.body, "tags": [tag.name]}
-    call = gateway.start("POST", f"/v1/{case.endpoint}", key=key, body=body)
+    call = gateway.start("POST", f"/v1/{case.endpoint}", key=key, body=case.written(body))
     gate.wait_until_reached()
 
     held = books.reserved(tag)
@@ -303,7 +311,8 @@ def test_a_strict_budget_never_breaks(gateway, upstream, books, key, case):
     gateway.hear()
     gateway.hears = False
 
-    calls = [gateway.start("POST", f"/v1/{case.endpoint}", key=key, body=body) for _ in range(12)]
+    path, sent = f"/v1/{case.endpoint}", case.written(body)
+    calls = [gateway.start("POST", path, key=key, body=sent) for _ in range(12)]
 
     answers = [call.answer() for call in calls]
     assert {answer.status for answer in answers} <= {200, 400}
