@@ -228,7 +228,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PUBLIC": True,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "proxy.openapi.add_gateway_paths",
+        "proxy.openapi.complete_document",
     ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

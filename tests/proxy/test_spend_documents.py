@@ -33,7 +33,7 @@ def test_it_tells_what_may_be_asked_and_answered(document, path):
     examples = [
         example["value"]
         for answer in told["responses"].values()
-        for content in answer["content"].values()
+        for content in answer.get("content", {}).values()
         for example in content.get("examples", {}).values()
     ]
     assert examples
