@@ -1,8 +1,7 @@
 """The roster: a page of tags with how they stand, what they cost, and how many there are of each.
 
-read_roster(question)   one statement: rows, counts by status, sums
+read_roster(question)   one statement: rows, counts by status, sums, the bill
 read_days(names, ...)   one statement: each name's last days, for sparklines
-read_bill(covered)      one statement: all calls, each counted once, and the untagged ones
 """
 
 import base64
@@ -22,11 +21,13 @@ from spend.money import Nanos
 from spend.ranges import Range
 from spend.status import Status, used_text
 from spend.windows import midnight, open_zone, window_at
+from tags.bill import Bill
 from tags.models import Tag
 from tags.roster_sql import RANKS, roster_query
 
 ROWS = 50
 DAYS = 30
+SUMS = 8  # columns in front of a row's own
 DAY = timedelta(days=1)
 
 
@@ -130,12 +131,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """`cost` and `tags` are of all that match, whatever page; `counts` whatever status."""
+    """`cost` and `tags` are of all that match, whatever page; `counts` whatever status.
+
+    `bill` is of all calls, whatever is asked for beside the range.
+    """
 
     rows: list[Row]
     counts: dict[Status, int]
     tags: int
     cost: int
+    bill: Bill
     prefixes: list[str]
     owners: list[str]
     newer: Place | None
@@ -174,10 +179,10 @@ def read_roster(asked: Question) -> Roster:
     }
     with connection.cursor() as cursor:
         cursor.execute(roster_query(asked.sort if asked.sort in RANKS else "used"), parameters)
-        columns = [column.name for column in cursor.description][5:]
+        columns = [column.name for column in cursor.description][SUMS:]
         found = cursor.fetchall()
-    by_status, prefixes, owners, tags, cost = found[0][:5]
-    known = [dict(zip(columns, row[5:], strict=True)) for row in found if row[-1] is not None]
+    by_status, prefixes, owners, tags, cost, *bill = found[0][:SUMS]
+    known = [dict(zip(columns, row[SUMS:], strict=True)) for row in found if row[-1] is not None]
     rows = [_row(values, asked.now) for values in known]
     has_more = asked.rows is not None and len(rows) > asked.rows
     if has_more:
@@ -187,6 +192,7 @@ def read_roster(asked: Question) -> Roster:
         counts={Status[name]: n for name, n in json.loads(by_status).items()},
         tags=tags,
         cost=int(cost),
+        bill=Bill(*map(int, bill)),
         prefixes=prefixes or [],
         owners=owners or [],
         newer=rows[0].place if rows and (has_more if backward else asked.after) else None,

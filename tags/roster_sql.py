@@ -64,7 +64,7 @@ drawn as (
 
 # The pace of the last week, day, or window; of a young tag since its first call.
 PACE = """
-lengths as (
+lengths as materialized (
   select shown.tag_id, tag.name, shown.ends_at - shown.starts_at as length,
          case when shown.ends_at - shown.starts_at >= interval '7 days' then interval '7 days'
               when shown.ends_at - shown.starts_at >= interval '1 day' then interval '1 day'
@@ -72,28 +72,34 @@ lengths as (
     from shown join tags_tag tag on tag.id = shown.tag_id
    where not shown.is_pot and not shown.is_over
      and shown.ends_at - shown.starts_at >= interval '1 hour'
-), periods as materialized (
-  select lengths.*, first.at as first_at, greatest(%(now)s - lengths.period, first.at) as since
+), firsts as materialized (
+  select lengths.*,
+         case when traffic.first_day < %(now)s - interval '9 days' then traffic.first_day
+              else (select min(earliest.starts_at) from spend_tagset s
+                     cross join lateral (
+                       select starts_at from spend_rollup r
+                        where r.tag_set_id = s.id and r.span = 'hour'
+                        order by starts_at limit 1) as earliest
+                     where s.tags @> array[lengths.name]::text[]) end as first_at
     from lengths join traffic on traffic.name = lengths.name
-   cross join lateral (
-     select case when traffic.first_day < %(now)s - interval '9 days' then traffic.first_day
-                 else (select min(earliest.starts_at) from spend_tagset s
-                        cross join lateral (
-                          select starts_at from spend_rollup r
-                           where r.tag_set_id = s.id and r.span = 'hour'
-                           order by starts_at limit 1) as earliest
-                        where s.tags @> array[lengths.name]::text[]) end as at) as first
-   where first.at is not null and traffic.first_day is not null
-     and %(now)s - first.at >= least(interval '3 days', lengths.length / 10)
+   where traffic.first_day is not null
+), periods as materialized (
+  select *, greatest(%(now)s - period, first_at) as since from firsts
+   where first_at is not null and %(now)s - first_at >= least(interval '3 days', length / 10)
 ), buckets as materialized (
   select tag.name, sums.span, sums.starts_at, sum(sums.cost) as cost,
          least(%(now)s, case when sums.span = 'hour' then sums.starts_at + interval '1 hour'
            else (date_trunc('day', sums.starts_at at time zone %(zone)s) + interval '1 day')
                 at time zone %(zone)s end) as ends_at
     from (select tag_set_id, span, starts_at, sum(cost) as cost from spend_rollup
-           where starts_at < %(now)s
-             and (span = 'day' and starts_at > %(now)s - interval '8 days 2 hours'
-                  or span = 'hour' and starts_at > %(now)s - interval '26 hours')
+           where span = 'day' and starts_at < %(now)s
+             and starts_at > %(now)s - interval '8 days 2 hours'
+           group by tag_set_id, span, starts_at
+           union all
+          select tag_set_id, span, starts_at, sum(cost) from spend_rollup
+           where span = 'hour' and starts_at < %(now)s
+             and starts_at > %(now)s - interval '26 hours'
+             and (select exists (select 1 from periods where period < interval '7 days'))
            group by tag_set_id, span, starts_at) as sums
     join spend_tagset s on s.id = sums.tag_set_id
    cross join unnest(s.tags) as tag(name)
@@ -173,7 +179,8 @@ page as (
             case when %(backward)s then name end desc
    limit %(limit)s
 )
-select counts.by_status, counts.prefixes, counts.owners, sums.tags, sums.cost, page.*
+select counts.by_status, counts.prefixes, counts.owners, sums.tags, sums.cost,
+       bill.cost, bill.requests, bill.untagged, page.*
   from (select coalesce((select jsonb_object_agg(status, n) from (
                   select status, count(*) as n from searched group by status) as c),
                 '{{}}'::jsonb) as by_status,
@@ -185,6 +192,10 @@ select counts.by_status, counts.prefixes, counts.owners, sums.tags, sums.cost, p
                     join auth_user u on u.id = o.user_id order by 1 limit 200) as u) as owners
        ) as counts
  cross join (select count(*) as tags, coalesce(sum(cost), 0) as cost from matched) as sums
+ cross join (select coalesce(sum(by_set.cost), 0) as cost,
+                    coalesce(sum(by_set.requests), 0) as requests,
+                    coalesce(sum(by_set.cost) filter (where s.tags = '{{}}'), 0) as untagged
+               from by_set join spend_tagset s on s.id = by_set.tag_set_id) as bill
   left join page on true
  order by page.rank, page.name
 """

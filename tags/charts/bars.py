@@ -19,14 +19,6 @@ class BudgetBar:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    x: float
-    y: float
-    width: float
-    height: float
-
-
-@dataclass(frozen=True, slots=True)
 class BarLine:
     name: str
     amount: int
@@ -49,16 +41,15 @@ def budget_bar(
     return BudgetBar(filled, held, soft, tone)
 
 
-def sparkline(amounts: Sequence[int]) -> list[Column]:
-    """A bar for each, scaled to the largest; nothing is no bar, and little is seen."""
+def sparkline(amounts: Sequence[int]) -> str:
+    """A path with a bar for each, scaled to the largest; nothing is no bar, and little is seen."""
     most, step = max(amounts, default=0), WIDTH / max(len(amounts), 1)
-    columns = []
-    for place, amount in enumerate(amounts):
-        if amount > 0:
-            y = min(height_of(amount, most), 96.0)
-            x, width = round(place * step + step * 0.1, 2), round(step * 0.8, 2)
-            columns.append(Column(x, y, width, round(100 - y, 2)))
-    return columns
+    return "".join(
+        f"M{place * step + step * 0.1:.4g},100V{min(height_of(amount, most), 96.0):.4g}"
+        f"h{step * 0.8:.4g}V100z"
+        for place, amount in enumerate(amounts)
+        if amount > 0
+    )
 
 
 def bar_list(rows: Iterable[tuple[str, int, str, str]]) -> list[BarLine]:

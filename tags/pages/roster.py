@@ -22,7 +22,7 @@ from spend.range_choices import CHOICES, MONTH_TO_DATE, RangeChoice, choose_rang
 from spend.status import Status
 from tags.access import CREATE, DELETE, EDIT, RESET, TRY, sees_all
 from tags.actions import adopt_tags
-from tags.bill import Bill, read_bill
+from tags.bill import Bill
 from tags.bulk import ACTS
 from tags.changes import Changes
 from tags.errors import TurnedDown
@@ -97,7 +97,7 @@ class RosterPage(RosterQuestion):
         roster = read_roster(self.question(**self._place()))
         complete(roster.rows, self.now)
         everybodys = sees_all(self.request.user)
-        bill = read_bill(self.chosen.covered) if everybodys else None
+        bill = roster.bill if everybodys else None
         return {
             "roster": roster,
             "bill": bill,

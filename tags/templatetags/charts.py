@@ -31,7 +31,7 @@ def sparkline(amounts: Sequence[int], label: str = "") -> dict[str, Any]:
         if total
         else f"Nothing in the last {len(amounts)} days"
     )
-    return {"columns": bars.sparkline(amounts), "label": said}
+    return {"path": bars.sparkline(amounts), "label": said}
 
 
 @register.inclusion_tag("tags/charts/_stacked_days.html")
