@@ -33,6 +33,14 @@ def fine_moment(at: datetime | None) -> SafeString | str:
     return _time(at, f"{shown}.{at.microsecond // 1000:03d}")
 
 
+@register.filter
+def due(at: datetime | None) -> SafeString | str:
+    """When a window resets: `1 Dec`, as most do at a midnight, else `1 Dec, 14:02`."""
+    if at is None:
+        return ""
+    return _time(at, short_text(at, timezone.now()).removesuffix(", 00:00"))
+
+
 def short_text(at: datetime, now: datetime) -> str:
     """Both as a clock in the current zone shows them."""
     local, today = timezone.localtime(at), timezone.localtime(now)

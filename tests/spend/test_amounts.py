@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from spend.amounts import exact_text, fine_text, sum_text
-from spend.templatetags.moments import full_moment, moment, short_text
+from spend.templatetags.moments import due, full_moment, moment, short_text
 from spend.templatetags.money import dollars, fine_dollars, per_million, unit_text
 
 
@@ -83,7 +83,9 @@ def test_it_keeps_the_exact_time_beside_the_text():
     assert 'datetime="2025-01-02T03:04:05+00:00"' in shown
     assert 'title="2 Jan 2025, 03:04:05 UTC"' in shown
     assert full_moment(at).endswith(">2 Jan 2025, 03:04:05</time>")
-    assert moment(None) == ""
+    assert moment(None) == due(None) == ""
+    assert due(at).endswith(">2 Jan 2025, 03:04</time>")
+    assert due(datetime(2025, 1, 2, tzinfo=UTC)).endswith(">2 Jan 2025</time>")
 
 
 @pytest.mark.parametrize(
