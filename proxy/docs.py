@@ -8,6 +8,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from csp.constants import UNSAFE_INLINE
+from csp.decorators import csp_update
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.views.decorators.http import require_safe
@@ -65,7 +67,13 @@ document = for_readers(SpectacularJSONAPIView.as_view(authentication_classes=[])
 swagger = for_readers(
     SpectacularSwaggerSplitView.as_view(authentication_classes=[], url_name="openapi")
 )
-redoc = for_readers(
+# It has its styles, and a worker for its search, in its script.
+@csp_update({"style-src": [UNSAFE_INLINE], "worker-src": ["blob:"]})
+def redoc(request: HttpRequest) -> HttpResponseBase:
+    return _redoc(request)
+
+
+_redoc = for_readers(
     SpectacularRedocView.as_view(
         authentication_classes=[], url_name="openapi", template_name="proxy/redoc.html"
     )
