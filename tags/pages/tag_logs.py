@@ -12,6 +12,8 @@ from spend.log_search import LogPage, LogSearch, SearchTooSlow, search_log
 from spend.models import CallStatus, SpendLog
 from spend.ranges import Range
 from spend.windows import midnight
+from tags.access import visible_names
+from tags.pages.shown_calls import show_calls
 from tags.pages.tag_page import TagPage
 
 PAGE_ROWS = 50
@@ -35,7 +37,7 @@ class LogsTab(TagPage):
         calls, newer, older, is_too_slow = self._read(search)
         return {
             **super().context(),
-            "calls": calls,
+            "calls": show_calls(calls, visible_names(self.request.user), beside=self.name),
             "newer": newer,
             "older": older,
             "is_too_slow": is_too_slow,

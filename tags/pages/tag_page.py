@@ -13,7 +13,7 @@ from spend.models import TagSet
 from spend.range_choices import CHOICES, RangeChoice, choose_range
 from spend.terms import complete_terms
 from spend.windows import midnight, open_zone
-from tags.access import CREATE, DELETE, EDIT, RESET, SEE_ALL, visible_tags
+from tags.access import CREATE, DELETE, EDIT, RESET, SEE_ALL, visible_names, visible_tags
 from tags.budget_rows import BudgetRow, read_budget_rows, status_over
 from tags.models import Tag
 from tags.pages.page import Page
@@ -66,6 +66,14 @@ class TagPage(Page):
     def today(self) -> Any:
         zone = settings.REPORT_TIME_ZONE
         return midnight(self.now.astimezone(open_zone(zone)).date(), zone)
+
+    @cached_property
+    def _visible(self) -> frozenset[str] | None:
+        return visible_names(self.request.user)
+
+    def may_name(self, tag: str | None) -> bool:
+        """An owner reads the names of his own tags."""
+        return self._visible is None or tag in self._visible
 
     def address(self, tab: str | None = None, **asked: str) -> str:
         """Of a tab, with the range that is chosen."""

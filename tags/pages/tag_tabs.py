@@ -79,6 +79,7 @@ class SummaryTab(TagPage):
         seen = [
             (part.name, part.totals.spent, named_address(part.name), _share(part, spent))
             for part in found.seen_with
+            if self.may_name(part.name)
         ]
         lists = [("Models", "Model", models), ("Keys", "Key", keys), ("Seen with", "Tag", seen)]
         return [
@@ -118,7 +119,10 @@ class BreakdownTab(TagPage):
             raise Http404 from None
         if by == "day":
             return lines[::-1]
-        return [line for line in lines if by != "tag" or line.group["tag"] != self.name]
+        if by != "tag":
+            return lines
+        named = ((line, line.group["tag"]) for line in lines)
+        return [line for line, tag in named if tag != self.name and self.may_name(tag)]
 
     def _shown(self, line: Line, by: str) -> dict[str, Any]:
         value, address = line.group[by], ""

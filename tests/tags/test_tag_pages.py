@@ -8,6 +8,7 @@ from django.contrib.auth.models import Group, User
 
 from spend.models import Audit, BudgetWindow
 from spend.standings import read_standing
+from spend.usage import Usage
 from tags.actions import change_tag
 from tags.changes import Changes
 from tags.models import Tag
@@ -125,7 +126,7 @@ def test_it_pages_through_its_calls_by_cursor(root, search, monkeypatch):
     make_past_call(tags=("team:search",))
     back = root.get(page(search, f"logs/?range=30d&after={second.context['newer']}"))
 
-    ids = [[call.id for call in answer.context["calls"]] for answer in (first, second, back)]
+    ids = [[one.call.id for one in answer.context["calls"]] for answer in (first, second, back)]
     assert ids[0] == ids[2]
     assert ids[0][-1] > ids[1][0]
     assert (first.context["newer"], len(ids[1])) == (None, 8)
@@ -136,7 +137,7 @@ def test_it_narrows_calls_to_a_day_and_a_status(root, search):
     refused = root.get(page(search, "logs/?range=today&status=refused"))
     nothing = root.get(page(search, "logs/?day=1999-01-01&status=failure"))
 
-    assert [call.status for call in refused.context["calls"]] == ["refused"]
+    assert [one.call.status for one in refused.context["calls"]] == ["refused"]
     assert "No failure calls of team:search on 1 Jan 1999." in text_of(nothing)
     text_of(root.get(page(search, "logs/?day=0001-01-01&before=x&after=y&range=z")))
 
@@ -354,6 +355,23 @@ def test_it_shows_an_owner_his_own_tag_and_lets_him_describe_it():
     assert answer["Location"] == page(own)
     own.refresh_from_db()
     assert (own.description, own.budget.limit) == ("Ours", dollars("5"))
+
+
+def test_it_names_no_tag_of_others_to_an_owner():
+    owner = member()
+    tag, also = make_tag("own"), make_tag("also-own")
+    for one in (tag, also):
+        one.owners.add(owner)
+    make_past_call(tags=("own", "also-own", "secret-a", "secret-b"))
+    make_past_call(tags=("own",), usage=Usage(input=4, cached_input=3, output=1))
+    client = client_of(owner)
+
+    texts = [text_of(client.get(page(tag, tab))) for tab in (*TABS, "breakdown/?by=tag")]
+
+    assert not [text for text in texts if "secret" in text]
+    assert "+2 more" in texts[2]
+    assert [text for text in texts if "also-own" in text] == [texts[0], texts[2], texts[4]]
+    assert 'data-label="Cached"><data value="3">3</data>' in texts[2]
 
 
 def test_it_shows_nothing_to_others_and_sends_strangers_to_the_login(client):
