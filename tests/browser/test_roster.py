@@ -186,6 +186,9 @@ def test_it_is_used_by_keyboard_alone_and_never_loses_the_focus(page, site):
     press("Enter")
     field = page.get_by_label("Limit of platform in US dollars")
     expect(field).to_be_focused()
+    page.keyboard.type("9")
+    page.clock.run_for(7_000)
+    expect(field).to_have_value("9")
     press("Escape")
     expect(edit).to_be_focused()
     press("Enter")
@@ -240,6 +243,7 @@ def test_it_copies_a_call_and_says_so_where_it_can_be_read(visit):
 
 
 def test_it_works_without_scripts(visit, site):
+    site.spend("no-scripts")
     page = visit(javascript=False)
     page.goto("/tags/?q=research")
     page.get_by_label("Edit the limit of research").click()
@@ -248,6 +252,16 @@ def test_it_works_without_scripts(visit, site):
 
     expect(page.locator(".messagelist")).to_contain_text("Limit of research: $4.50")
     expect(row_of(page, "research")).to_contain_text("of $4.50")
+    page.get_by_label("Adopt no-scripts").click()
+    expect(page.locator(".messagelist")).to_contain_text("no-scripts is now a tag.")
+    for act in ("Block", "Unblock"):
+        for name in ("no-scripts", "research"):
+            page.get_by_label(f"Select {name}").check()
+        page.get_by_role("button", name=act, exact=True).click()
+        expect(page.locator("h1")).to_have_text("Change several tags")
+        page.get_by_role("button", name=act, exact=True).click()
+        expect(page.locator(".messagelist")).to_contain_text(f"{act}: 2 tags.")
+    expect(row_of(page, "no-scripts")).to_contain_text("Tracked")
 
 
 def test_a_part_that_fails_leaves_what_was_there_and_may_be_tried_again(page, complaints):
