@@ -18,7 +18,8 @@ HTMX = {"HX-Request": "true", "HX-Target": "roster"}
 HTML = {"Accept": "text/html"}
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
-    " font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    " font-src 'self'; connect-src 'self'; form-action 'self';"
+    " frame-ancestors 'none'; base-uri 'none'"
 )
 ADDRESSES = ("/tags/", "/tags/new/", "/tags/export.csv", "/admin/", "/admin/tags/tag/")
 
