@@ -60,6 +60,7 @@ def test_it_is_spent_refused_raised_and_admitted_again(page, visit, site, call):
     expect(shown.locator("#figures")).to_contain_text(
         f"Calls of {NAME} are refused until", timeout=NEXT_REFRESH
     )
+    expect(shown.locator(".page-title")).to_contain_text("Over budget since")
     expect(shown.locator(".tile", has_text="Refused today")).to_contain_text("1 by this budget")
 
     raise_window(page, row)
