@@ -158,9 +158,31 @@ select asked.name, r.starts_at, sum(r.cost)
 
 def read_roster(asked: Question) -> Roster:
     """A page behind `after` or in front of `before`; the whole list where `rows` is None."""
-    place, backward = asked.before or asked.after, asked.before is not None
-    limit = None if asked.rows is None else asked.rows + 1
-    parameters = {
+    with connection.cursor() as cursor:
+        query = roster_query(asked.sort if asked.sort in RANKS else "used")
+        cursor.execute(query, parameters_of(asked))
+        columns = [column.name for column in cursor.description][SUMS:]
+        found = cursor.fetchall()
+    known = [dict(zip(columns, row[SUMS:], strict=True)) for row in found if row[-1] is not None]
+    by_status, prefixes, owners, tags, cost, *bill = found[0][:SUMS]
+    rows, newer, older = _cut([_row(values, asked.now) for values in known], asked)
+    return Roster(
+        rows=rows,
+        counts={Status[name]: n for name, n in json.loads(by_status).items()},
+        tags=tags,
+        cost=int(cost),
+        bill=Bill(*map(int, bill)),
+        prefixes=prefixes or [],
+        owners=owners or [],
+        newer=newer,
+        older=older,
+    )
+
+
+def parameters_of(asked: Question) -> dict[str, Any]:
+    """What the statement needs; one row more than is shown tells whether there are others."""
+    place = asked.before or asked.after
+    return {
         "now": asked.now,
         "zone": settings.REPORT_TIME_ZONE,
         "starts_at": asked.covered.starts_at,
@@ -174,30 +196,22 @@ def read_roster(asked: Question) -> Roster:
         "owner_id": asked.owner_id,
         "rank": place and place.rank,
         "name": place.name if place else "",
-        "backward": backward,
-        "limit": limit,
+        "backward": asked.before is not None,
+        "limit": None if asked.rows is None else asked.rows + 1,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(roster_query(asked.sort if asked.sort in RANKS else "used"), parameters)
-        columns = [column.name for column in cursor.description][SUMS:]
-        found = cursor.fetchall()
-    by_status, prefixes, owners, tags, cost, *bill = found[0][:SUMS]
-    known = [dict(zip(columns, row[SUMS:], strict=True)) for row in found if row[-1] is not None]
-    rows = [_row(values, asked.now) for values in known]
+
+
+def _cut(rows: list[Row], asked: Question) -> tuple[list[Row], Place | None, Place | None]:
+    """What is shown, and the places from which the pages around it go on."""
+    backward = asked.before is not None
     has_more = asked.rows is not None and len(rows) > asked.rows
     if has_more:
         rows = rows[1:] if backward else rows[:-1]
-    return Roster(
-        rows=rows,
-        counts={Status[name]: n for name, n in json.loads(by_status).items()},
-        tags=tags,
-        cost=int(cost),
-        bill=Bill(*map(int, bill)),
-        prefixes=prefixes or [],
-        owners=owners or [],
-        newer=rows[0].place if rows and (has_more if backward else asked.after) else None,
-        older=rows[-1].place if rows and (backward or has_more) else None,
-    )
+    if not rows:
+        return rows, None, None
+    newer = rows[0].place if (has_more if backward else asked.after) else None
+    older = rows[-1].place if backward or has_more else None
+    return rows, newer, older
 
 
 def complete(rows: Sequence[Row], now: datetime) -> None:
