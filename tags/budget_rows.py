@@ -8,6 +8,7 @@ from typing import Literal
 
 from spend.buckets import Payers
 from spend.models import Budget
+from spend.money import NANOS_PER_DOLLAR, Nanos
 from spend.payers import calls_drawing_on
 from spend.standings import Standing, read_standings
 from spend.status import Account, Status, percent_used, status_of
@@ -43,6 +44,14 @@ class BudgetRow:
     def is_raised(self) -> bool:
         """For this window alone."""
         return self.standing.limit != self.budget.limit
+
+    def raised_by(self, percent: int) -> Nanos:
+        """Upward to the next whole dollar where there are ten, so that people can read it."""
+        limit = self.standing.limit or 0
+        more = -(-limit * (100 + percent) // 100)
+        if limit < 10 * NANOS_PER_DOLLAR:
+            return Nanos(more)
+        return Nanos(-(-more // NANOS_PER_DOLLAR) * NANOS_PER_DOLLAR)
 
     @property
     def label(self) -> str:

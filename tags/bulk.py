@@ -55,8 +55,8 @@ def _raise(name: str, wish: Wish) -> None:
     row = first_shown(rows)
     if row.standing.limit is None:
         raise Invalid("has no limit to raise", "limit")
-    more = -(-row.standing.limit * (100 + wish.percent) // 100)
-    raise_tag_window(name, Nanos(more), budget_id=row.budget.public_id, actor=wish.actor)
+    more = row.raised_by(wish.percent)
+    raise_tag_window(name, more, budget_id=row.budget.public_id, actor=wish.actor)
 
 
 def _block(name: str, wish: Wish) -> None:

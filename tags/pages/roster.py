@@ -21,14 +21,11 @@ from spend.money import dollars_text
 from spend.range_choices import CHOICES, MONTH_TO_DATE, RangeChoice, choose_range
 from spend.status import Status
 from tags.access import CREATE, DELETE, EDIT, RESET, TRY, sees_all
-from tags.actions import adopt_tags
 from tags.bill import Bill
 from tags.bulk import ACTS
-from tags.changes import Changes
-from tags.errors import TurnedDown
 from tags.names import BadTag, clean_tag
 from tags.pages.page import Page, saying
-from tags.pages.tag_page import new_tag_terms, was_seen
+from tags.pages.tag_page import ADOPTED, adopt, was_seen
 from tags.roster import BadPlace, Place, Question, Roster, complete, read_roster
 
 TEXT_MAX = 128
@@ -140,14 +137,10 @@ class RosterPage(RosterQuestion):
         name = request.POST.get("adopt", "")
         if "\0" in name or not was_seen(name):
             return HttpResponseRedirect(request.get_full_path())
-        text, focused = f"{name} is now a tag. It is counted without a limit. Set a budget?", None
-        try:
-            (tag,) = adopt_tags([name], Changes(budget=new_tag_terms()), actor=self.actor)
-            focused = tag.pk
-        except TurnedDown:
-            text = f"{name} is a tag already."
+        tag = adopt(name, self.actor)
+        text = ADOPTED.format(name=name) if tag else f"{name} is a tag already."
         if self.is_part:
-            return saying(self.show(focused=focused), text)
+            return saying(self.show(focused=tag and tag.pk), text)
         return self.say(text, request.get_full_path())
 
     def _place(self) -> dict[str, Place]:

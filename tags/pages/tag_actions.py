@@ -16,13 +16,12 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from spend.amounts import exact_text
 from spend.budget_form import parse_limit
-from spend.money import NANOS_PER_DOLLAR, Nanos
+from spend.money import Nanos
 from spend.ranges import Range
 from spend.reports import Scope, total
 from spend.templatetags.moments import short_text
 from tags.access import CREATE, DELETE, EDIT, RESET
 from tags.actions import (
-    adopt_tags,
     change_tag,
     delete_tag,
     raise_tag_window,
@@ -31,7 +30,7 @@ from tags.actions import (
 from tags.budget_rows import BudgetRow, first_shown
 from tags.changes import Changes
 from tags.errors import TurnedDown
-from tags.pages.tag_page import TagPage, named_address, new_tag_terms, was_seen
+from tags.pages.tag_page import ADOPTED, TagPage, adopt, named_address, was_seen
 
 PERCENTS = (10, 25, 50)
 ALL_TIME = Range(
@@ -101,7 +100,7 @@ class RaiseWindow(TagAction):
         return {
             **super().context(),
             "choices": limited,
-            "steps": [(by, raised(only, by) if only else None) for by in PERCENTS],
+            "steps": [(by, only.raised_by(by) if only else None) for by in PERCENTS],
             "asked": asked,
         }
 
@@ -125,7 +124,7 @@ class RaiseWindow(TagAction):
     def _limit(self, row: BudgetRow) -> Nanos:
         by = self.request.POST.get("by", "")
         if by in map(str, PERCENTS):
-            return raised(row, int(by))
+            return row.raised_by(int(by))
         return Nanos(parse_limit(self.request.POST.get("amount", "")))
 
     def _limited(self) -> list[BudgetRow]:
@@ -214,21 +213,11 @@ class AdoptTag(TagAction):
         name = request.POST.get("name", "")
         if "\0" in name or not was_seen(name):
             raise Http404
-        try:
-            (tag,) = adopt_tags([name], Changes(budget=new_tag_terms()), actor=self.actor)
-        except TurnedDown:
+        tag = adopt(name, self.actor)
+        if tag is None:
             return HttpResponseRedirect(named_address(name))
-        text = f"{name} is now a tag. It is counted without a limit. Set a budget?"
+        text = ADOPTED.format(name=name)
         return self.say(text, reverse("tag-summary", args=[tag.pk]))
-
-
-def raised(row: BudgetRow, percent: int) -> Nanos:
-    """Upward to the next whole dollar where there are any, so that people can read it."""
-    limit = row.standing.limit or 0
-    more = -(-limit * (100 + percent) // 100)
-    if limit < 10 * NANOS_PER_DOLLAR:
-        return Nanos(more)
-    return Nanos(-(-more // NANOS_PER_DOLLAR) * NANOS_PER_DOLLAR)
 
 
 def raised_text(row: BudgetRow, limit: Nanos, now: datetime) -> str:

@@ -14,7 +14,10 @@ from spend.range_choices import CHOICES, RangeChoice, choose_range
 from spend.terms import complete_terms
 from spend.windows import midnight, open_zone
 from tags.access import CREATE, DELETE, EDIT, RESET, SEE_ALL, visible_names, visible_tags
+from tags.actions import adopt_tags
 from tags.budget_rows import BudgetRow, read_budget_rows, status_over
+from tags.changes import Changes
+from tags.errors import TurnedDown
 from tags.models import Tag
 from tags.pages.page import Page
 from tags.pages.usage import usage_of
@@ -25,6 +28,7 @@ TABS = {
     "logs": "Logs",
     "history": "History",
 }
+ADOPTED = "{name} is now a tag. It is counted without a limit. Set a budget?"
 SEEN_TABS = ("summary", "breakdown", "logs")
 
 
@@ -117,6 +121,15 @@ def named_address(name: str, **asked: str) -> str:
 def new_tag_terms() -> dict[str, Any]:
     """Of the budget of a tag that is made with one click: it counts, and has no limit."""
     return complete_terms({}, None, time_zone=settings.BUDGET_TIME_ZONE)
+
+
+def adopt(name: str, actor: str) -> Tag | None:
+    """None if it is a tag already; then nothing changes."""
+    try:
+        (tag,) = adopt_tags([name], Changes(budget=new_tag_terms()), actor=actor)
+    except TurnedDown:
+        return None
+    return tag
 
 
 def was_seen(name: str) -> bool:
