@@ -20,24 +20,31 @@ APART = timedelta(minutes=2)
 class LogSearch:
     """All filters that are given must hold. `tags` are all on the call, in any order.
 
-    `model` is what was asked for or what the upstream served; `request_id` ours, or that of the
-    upstream's answer. `seen_by` is a key that may see its own rows only.
+    `any_of` are tags of which one at least is on the call. `model` is what was asked for or what
+    the upstream served, `model_asked` the former alone; `request_id` ours, or that of the
+    upstream's answer, `any_id` either of them or the client's. `seen_by` is a key that may see its
+    own rows only.
     """
 
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     tags: tuple[str, ...] = ()
     untagged: bool = False
+    any_of: tuple[str, ...] | None = None
     key_ids: tuple[UUID, ...] | None = None
     key_alias: str | None = None
     model: str | None = None
+    model_asked: str | None = None
     deployment_id: UUID | None = None
+    stream: bool | None = None
+    flag: str | None = None
     status: str | None = None
     cost_min: int | None = None
     cost_max: int | None = None
     end_user: str | None = None
     session_id: str | None = None
     request_id: str | None = None
+    any_id: str | None = None
     error_type: str | None = None
     seen_by: UUID | None = None
     is_ascending: bool = False
@@ -79,7 +86,10 @@ def of_any_tag(search: LogSearch) -> QuerySet[SpendLog]:
         rows = rows.filter(key_id__in=keys)
     for name, value in (
         ("key_alias", search.key_alias),
+        ("model", search.model_asked),
         ("deployment_id", search.deployment_id),
+        ("stream", search.stream),
+        ("flags__contains", None if search.flag is None else [search.flag]),
         ("status", search.status),
         ("cost__gte", search.cost_min),
         ("cost__lte", search.cost_max),
@@ -93,17 +103,22 @@ def of_any_tag(search: LogSearch) -> QuerySet[SpendLog]:
         rows = rows.filter(Q(model=search.model) | Q(upstream_model=search.model))
     if search.request_id is not None:
         rows = rows.filter(_named(search.request_id))
+    if search.any_id is not None:
+        rows = rows.filter(_named(search.any_id) | Q(client_request_id=search.any_id))
     return rows
 
 
 def tag_sets(search: LogSearch) -> Sequence[int] | None:
     """Sets are few beside calls: their ids are looked up first. None when no tag is asked for."""
-    if search.untagged:
-        sets = TagSet.objects.filter(tags=[])
-    elif search.tags:
-        sets = TagSet.objects.filter(tags__contains=list(search.tags))
-    else:
+    if not search.untagged and not search.tags and search.any_of is None:
         return None
+    sets = TagSet.objects.all()
+    if search.untagged:
+        sets = sets.filter(tags=[])
+    if search.tags:
+        sets = sets.filter(tags__contains=list(search.tags))
+    if search.any_of is not None:
+        sets = sets.filter(tags__overlap=list(search.any_of))
     return list(sets.values_list("id", flat=True))
 
 

@@ -95,7 +95,7 @@ def seconds_max(seconds: int) -> Iterator[None]:
 
 def _may_be_rare(search: LogSearch) -> bool:
     """An id is found by its index wherever it is."""
-    return search.has_filter and search.request_id is None
+    return search.has_filter and search.request_id is None and search.any_id is None
 
 
 def _matches(

@@ -76,7 +76,7 @@ def _search(question: LogQuestion, bounds: Bounds) -> LogSearch:
     """The bounds stand for the time, and for an id of ours with its corrections."""
     return LogSearch(
         tags=question.tags,
-        key_ids=_key_ids(question.key, bounds),
+        key_ids=keys_named(question.key, bounds),
         model=question.model,
         request_id=None if question.call_id else question.id,
         status=question.status,
@@ -97,7 +97,7 @@ def _bounds(
     return Bounds(low, high if before is None else min(high, before))
 
 
-def _key_ids(key: str | None, bounds: Bounds) -> tuple[UUID, ...] | None:
+def keys_named(key: str | None, bounds: Bounds) -> tuple[UUID, ...] | None:
     """The keys whose last call within the bounds had this alias; None when no key is asked for."""
     if key is None:
         return None

@@ -13,11 +13,11 @@ from proxy.api.spend import in_time
 from proxy.log_export import Text, as_csv, as_json_lines
 from proxy.log_queries import ExportQuery, search_of
 from proxy.report_queries import FocusQuery
-from proxy.streams import StreamedAnswer, stream_answer
 from spend.csv_cells import csv_text
 from spend.focus import Charges, read_charges
 from spend.focus_rows import columns_of, focus_csv
 from spend.log_stream import stream_log
+from tags.streams import StreamedAnswer, stream_answer
 from tags.views import ManagementView
 
 CSV, JSON_LINES = "text/csv", "application/x-ndjson"
@@ -48,7 +48,7 @@ class ExportView(ManagementView):
         is_csv = asked["format"] == "csv"
         with in_time():
             return stream_answer(
-                request,
+                request._request,
                 as_csv(rows) if is_csv else as_json_lines(rows),
                 content_type=(CSV if is_csv else JSON_LINES) + UTF_8,
                 filename=f"spend.{asked['format']}",
@@ -70,7 +70,7 @@ class FocusView(ManagementView):
         asked = self.read_query(FocusQuery)
         with in_time():
             return stream_answer(
-                request,
+                request._request,
                 focus_lines(read_charges(asked["covered"]), asked["version"]),
                 content_type=CSV + UTF_8,
                 filename=focus_name(asked),

@@ -82,6 +82,16 @@ class SpendLog(models.Model):
                 condition=Q(status="refused"),
                 name="log_refused_by_tag_set",
             ),
+            models.Index(
+                fields=["status", "id"],
+                condition=~Q(status="success"),
+                name="log_unlike_success",
+            ),
+            models.Index(
+                fields=["client_request_id"],
+                condition=Q(client_request_id__isnull=False),
+                name="log_by_client_request",
+            ),
         ]
         constraints = [
             models.CheckConstraint(

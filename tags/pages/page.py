@@ -44,6 +44,8 @@ class Page(View):
     seen_by: tuple[str, ...] = ()
     # Any of these may POST; who may not is told 403.
     done_by: tuple[str, ...] = ()
+    # A file that is written while it is sent has a snapshot of its own.
+    is_streamed = False
 
     def context(self) -> dict[str, Any]:
         """What the template needs beside title, now and the time zone."""
@@ -99,7 +101,7 @@ class Page(View):
         if not admin.site.has_permission(request):
             return to_login(request)
         self._turn_away(request)
-        reads = request.method in ("GET", "HEAD")
+        reads = request.method in ("GET", "HEAD") and not self.is_streamed
         with timezone.override(settings.REPORT_TIME_ZONE), snapshot() if reads else no_snapshot():
             answer = super().dispatch(request, *args, **kwargs)
         patch_vary_headers(answer, ["HX-Request"])

@@ -3,6 +3,8 @@
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
+from tags.pages.log import LogPage
+from tags.pages.logs import LogsExport, LogsPage
 from tags.pages.roster import RosterExport, RosterPage
 from tags.pages.roster_bulk import BulkPage
 from tags.pages.roster_limit import LimitPage
@@ -13,5 +15,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tags/", RosterPage.as_view(), name="tags"),
     path("tags/export.csv", RosterExport.as_view(), name="tags-export"),
     path("tags/bulk/", BulkPage.as_view(), name="tags-bulk"),
+    path("logs/", LogsPage.as_view(), name="logs"),
+    path("logs/export.csv", LogsExport.as_view(), name="logs-export"),
+    path("logs/<uuid:pk>/", LogPage.as_view(), name="log"),
     path("tags/<int:pk>/limit/", LimitPage.as_view(), name="tag-limit"),
 ]

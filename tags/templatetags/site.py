@@ -49,6 +49,8 @@ def here(context: Mapping[str, Any], **changes: Any) -> str:
     query = context["request"].GET.copy()
     for name in ("before", "after"):
         query.pop(name, None)
+    for name in [name for name, values in query.lists() if not any(values)]:
+        query.pop(name)
     for name, value in changes.items():
         query.pop(name, None)
         if value not in (None, ""):

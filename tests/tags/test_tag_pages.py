@@ -120,16 +120,16 @@ def test_it_breaks_a_tag_down(root, search, by):
 
 
 def test_it_pages_through_its_calls_by_cursor(root, search, monkeypatch):
-    monkeypatch.setattr("tags.pages.tag_logs.PAGE_ROWS", 8)
+    monkeypatch.setattr("tags.pages.call_pages.ROWS", 8)
     first = root.get(page(search, "logs/?range=30d"))
-    second = root.get(page(search, f"logs/?range=30d&before={first.context['older']}"))
+    second = root.get(page(search, f"logs/?range=30d&before={first.context['found'].older}"))
     make_past_call(tags=("team:search",))
-    back = root.get(page(search, f"logs/?range=30d&after={second.context['newer']}"))
+    back = root.get(page(search, f"logs/?range=30d&after={second.context['found'].newer}"))
 
     ids = [[one.call.id for one in answer.context["calls"]] for answer in (first, second, back)]
     assert ids[0] == ids[2]
     assert ids[0][-1] > ids[1][0]
-    assert (first.context["newer"], len(ids[1])) == (None, 8)
+    assert (first.context["found"].newer, len(ids[1])) == (None, 8)
     assert "before=" in text_of(first)
 
 

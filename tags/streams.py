@@ -1,4 +1,4 @@
-"""Streams: an answer of any length from a management path, made while it is sent."""
+"""Streams: an answer of any length, made while it is sent."""
 
 from collections.abc import AsyncIterator, Generator, Iterator
 from itertools import chain
@@ -6,8 +6,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
-from django.http import StreamingHttpResponse
-from rest_framework.request import Request
+from django.http import HttpRequest, StreamingHttpResponse
 
 Chunks = Generator[bytes, None, None]
 
@@ -25,11 +24,11 @@ class StreamedAnswer(StreamingHttpResponse):
 
 
 def stream_answer(
-    request: Request, chunks: Chunks, *, content_type: str, filename: str
+    request: HttpRequest, chunks: Chunks, *, content_type: str, filename: str
 ) -> StreamedAnswer:
     """What goes wrong before the first chunk is raised here, where it can still be answered."""
     started = chain([next(chunks, b"")], chunks)
-    sent = _in_its_thread(started) if isinstance(request._request, ASGIRequest) else started
+    sent = _in_its_thread(started) if isinstance(request, ASGIRequest) else started
     disposition = {"Content-Disposition": f'attachment; filename="{filename}"'}
     return StreamedAnswer(sent, chunks, content_type=content_type, headers=disposition)
 
