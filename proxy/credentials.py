@@ -50,7 +50,9 @@ def digest_of(key: str) -> str:
 
 def is_master(digest: str) -> bool:
     """Whether this is the master key's digest, in constant time; without a master key nobody is."""
-    return bool(settings.MASTER_KEY) and compare_digest(digest, _master_digest(settings.MASTER_KEY))
+    if not settings.MASTER_KEY or not digest.isascii():  # which some texts that claim to be one are
+        return False
+    return compare_digest(digest, _master_digest(settings.MASTER_KEY))
 
 
 @lru_cache(1)

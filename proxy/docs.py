@@ -67,6 +67,8 @@ document = for_readers(SpectacularJSONAPIView.as_view(authentication_classes=[])
 swagger = for_readers(
     SpectacularSwaggerSplitView.as_view(authentication_classes=[], url_name="openapi")
 )
+
+
 # It has its styles, and a worker for its search, in its script.
 @csp_update({"style-src": [UNSAFE_INLINE], "worker-src": ["blob:"]})
 def redoc(request: HttpRequest) -> HttpResponseBase:

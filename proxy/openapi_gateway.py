@@ -66,7 +66,7 @@ class CallOperation:
         if is_json:
             content[self.answers_in]["example"] = self.answer
         if self.streams:
-            content["text/event-stream"] = {"schema": {"type": "string"}}
+            content["text/event-stream"] = {}
         return {"description": "The upstream's answer.", "headers": _headers(), "content": content}
 
 

@@ -14,7 +14,7 @@ from spend.focus_rows import VERSIONS
 from spend.log_search import COUNTED_MAX
 from spend.reports import GROUPS
 from spend.rollover import database_now
-from tags.fields import Moment, TagName
+from tags.fields import Day, Moment, TagName
 from tags.queries import RangeQuery, StrictQuery, covered_range
 
 PAGE_DAYS = 31
@@ -33,8 +33,8 @@ class FocusQuery(StrictQuery):
         **OPTIONAL,
         error_messages={"invalid": "must be a month such as 2026-10"},
     )
-    start_date = serializers.DateField(**OPTIONAL, input_formats=["%Y-%m-%d"])
-    end_date = serializers.DateField(**OPTIONAL, input_formats=["%Y-%m-%d"])
+    start_date = Day(**OPTIONAL)
+    end_date = Day(**OPTIONAL)
     version = serializers.ChoiceField(choices=VERSIONS, default="1.2", help_text="Of FOCUS.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

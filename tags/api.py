@@ -20,6 +20,7 @@ from tags.queries import (
     write_cursor,
 )
 from tags.serializers import (
+    LISTED_TAGS,
     AdoptedTags,
     AskedTags,
     NamedTag,
@@ -84,7 +85,7 @@ class TagInfoView(ManagementView):
 
 
 class TagListView(ManagementView):
-    @extend_schema(parameters=[TagListQuery], responses=TagObject(many=True))
+    @extend_schema(parameters=[TagListQuery], responses=LISTED_TAGS)
     def get(self, request: Request) -> Response:
         """Tags by name, then those seen in traffic; `x-next-cursor` says where the list goes on."""
         asked = self.read_query(TagListQuery)

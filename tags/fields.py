@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from rest_framework import serializers
@@ -12,6 +12,8 @@ from spend.money import BadAmount, parse_dollars
 from tags.known_fields import refuse_unknown
 from tags.names import BadTag, clean_tag
 
+YEARS = range(1900, 9000)  # far from both ends of the calendars of all who reckon with them
+OTHER_YEARS = f"must be in the years {YEARS.start} to {YEARS.stop - 1}"
 TIME_MEANT = "must be a time such as 2025-10-11T00:00:00Z, or a date such as 2025-10-11"
 RATE_LIMIT_MAX = 2**31 - 1
 
@@ -73,6 +75,19 @@ class Moment(serializers.DateTimeField):
             raise ValidationError(str(error)) from None
 
 
+class Day(serializers.DateField):
+    """A date, within the years of all other times."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(input_formats=["%Y-%m-%d"], **options)
+
+    def to_internal_value(self, value: Any) -> date:
+        found: date = super().to_internal_value(value)
+        if found.year not in YEARS:
+            raise ValidationError(OTHER_YEARS)
+        return found
+
+
 class TagName(Text):
     """A tag by its rules, in its one form."""
 
@@ -108,10 +123,14 @@ def parse_moment(text: object) -> datetime | date:
         raise ValueError(TIME_MEANT)
     text = text.strip().upper()
     try:
-        return date.fromisoformat(text) if len(text) == len("2025-10-11") else _instant(text)
+        found = date.fromisoformat(text) if len(text) == len("2025-10-11") else _instant(text)
     except (ValueError, OverflowError):
         raise ValueError(TIME_MEANT) from None
+    if found.year not in YEARS:
+        raise ValueError(OTHER_YEARS)
+    return found
 
 
 def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    """In UTC: some offsets that Python knows are none to PostgreSQL."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
@@ -120,6 +121,24 @@ class TagObject(NewTag):
     updated_at = serializers.DateTimeField(read_only=True)
     created_by = serializers.CharField(read_only=True)
     litellm_budget_table = serializers.DictField(read_only=True)
+
+
+class SeenTagObject(serializers.Serializer):
+    """A tag that calls have carried and nobody has made."""
+
+    name = serializers.CharField()
+    description = serializers.CharField(allow_null=True)
+    models = serializers.ListField(allow_null=True)
+    registered = Flag()
+    spend = Dollars()
+    requests = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+LISTED_TAGS = PolymorphicProxySerializer(
+    "ListedTag", [TagObject, SeenTagObject], resource_type_field_name=None, many=True
+)
 
 
 class TagMessage(serializers.Serializer):

@@ -12,7 +12,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from proxy.api.spend_examples import REPORT, TAG_TOTALS, TAGS, answered
+from proxy.api.spend_examples import ARRAY, REPORT, TAG_TOTALS, TAGS, answered
 from proxy.errors import bad_request
 from proxy.report_queries import ReportQuery, TotalsQuery
 from spend.csv_cells import csv_text, inert
@@ -40,7 +40,7 @@ TOO_MANY = f"This report has more than {ROWS_MAX:,} rows. A shorter time or a fi
 class SpendTagsView(ManagementView):
     @extend_schema(
         parameters=[TotalsQuery],
-        responses=OpenApiTypes.OBJECT,
+        responses={200: ARRAY},
         examples=answered(TAGS),
     )
     def get(self, request: Request) -> Response:

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from proxy.api.spend_examples import (
+    ARRAY,
     CALCULATE,
     CALCULATED,
     DETAIL,
@@ -64,7 +65,7 @@ class OwnRowsView(ManagementView):
 
 
 class LogArrayView(OwnRowsView):
-    @extend_schema(parameters=[LogQuery], responses=OpenApiTypes.OBJECT, examples=answered([ROW]))
+    @extend_schema(parameters=[LogQuery], responses={200: ARRAY}, examples=answered([[ROW]]))
     def get(self, request: Request) -> Response:
         """Rows of the log as an array; `x-next-cursor` says where it goes on."""
         _, page = self.search(counts=False)

@@ -92,6 +92,9 @@ TAG_TOTALS = {
 }
 
 
+ARRAY = {"type": "array", "items": {"type": "object", "additionalProperties": True}}
+
+
 def answered(
     value: Any,
     name: str = "an answer",

@@ -7,6 +7,7 @@ import pytest
 import requests
 from django.conf import settings as django_settings
 
+from tests.committed import connected_to
 from tests.factories import make_key, make_model, make_tag
 from tests.sdk.provider import speaking
 from tests.wire.conftest import hear, provider, server, wire_database_url, wire_folder
@@ -53,6 +54,19 @@ def speaker() -> Iterator[str]:
 
 @pytest.fixture
 def site(server: Server, books, speaker: str) -> Iterator[Site]:
+    site = make_site(server, speaker)
+    yield site
+    books.check()
+
+
+@pytest.fixture(scope="session")
+def shared_site(server: Server, committed_database, django_db_blocker, speaker: str) -> Site:
+    """For tests that ask for nothing to be left as it was."""
+    with django_db_blocker.unblock(), connected_to(committed_database):
+        return make_site(server, speaker)
+
+
+def make_site(server: Server, speaker: str) -> Site:
     key, tag = make_key(), make_tag(limit="1", mode="strict")
     site = Site(
         server.url,
@@ -63,5 +77,4 @@ def site(server: Server, books, speaker: str) -> Iterator[Site]:
         embedding=make_model(address=f"{speaker}/v1", output=None).model_name,
     )
     hear(server)
-    yield site
-    books.check()
+    return site

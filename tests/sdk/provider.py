@@ -16,7 +16,7 @@ from tests.endpoint_answers import (
     response_body,
     typed,
 )
-from tests.fakes import Reply, plain, streamed
+from tests.fakes import Reply, json_reply, plain, streamed
 
 TOOL_CALL = {
     "id": "call_1",
@@ -77,6 +77,11 @@ def messages(body: dict[str, Any]) -> Reply:
     )
 
 
+def refuse(body: dict[str, Any]) -> Reply:
+    error = {"message": "Not here.", "type": "not_found", "param": None, "code": None}
+    return json_reply({"error": error}, status=404)
+
+
 PATHS: dict[str, Callable[[dict[str, Any]], Reply]] = {
     "/v1/chat/completions": chat,
     "/v1/responses": responses,
@@ -89,8 +94,9 @@ class Speaker(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        reply = PATHS[self.path](body)
+        raw = self.rfile.read(int(self.headers["content-length"]))
+        body = json.loads(raw) if raw.startswith(b"{") else {}
+        reply = PATHS.get(self.path, refuse)(body)
         raw = b"".join(reply.steps)
         self.send_response(reply.status)
         for name, value in {**reply.headers, "content-length": str(len(raw))}.items():
