@@ -27,6 +27,7 @@ every = settings(
 
 
 schema = schemathesis.openapi.from_dict(SchemaGenerator().get_schema(public=True))
+some = schema.include(path_regex="^/(v1/chat|tag/(new|list|info)|key/generate|spend/(logs|calc))")
 
 
 def send(case, site, headers) -> None:
@@ -43,8 +44,8 @@ def master():
     return {"authorization": f"Bearer {django_settings.MASTER_KEY}"}
 
 
-@schema.parametrize()
-@settings(every, max_examples=3)
+@some.parametrize()
+@settings(every, max_examples=2)
 def test_it_answers_as_its_document_says(case, shared_site, master):
     send(case, shared_site, master)
 
