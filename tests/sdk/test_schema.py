@@ -27,7 +27,6 @@ every = settings(
 
 
 schema = schemathesis.openapi.from_dict(SchemaGenerator().get_schema(public=True))
-some = schema.include(path_regex="^/(v1/chat|tag/(new|list|info)|key/generate|spend/(logs|calc))")
 
 
 def send(case, site, headers) -> None:
@@ -44,8 +43,8 @@ def master():
     return {"authorization": f"Bearer {django_settings.MASTER_KEY}"}
 
 
-@some.parametrize()
-@settings(every, max_examples=2)
+@schema.parametrize()
+@settings(every, max_examples=2, phases=[Phase.generate])  # the explicit ones are hundreds
 def test_it_answers_as_its_document_says(case, shared_site, master):
     send(case, shared_site, master)
 
