@@ -1,8 +1,5 @@
 """The gateway's views: DRF APIViews whose handlers are coroutines; parse, answer_call, answer."""
 
-from datetime import datetime
-from typing import Any
-
 from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework.views import APIView
@@ -15,6 +12,13 @@ from proxy.endpoints import Endpoint
 from proxy.error_forms import OPENAI_ERRORS, ErrorForm
 from proxy.errors import Failure, not_found
 from proxy.journey import answer_call
+from proxy.model_lists import (
+    Found,
+    anthropic_list,
+    anthropic_model,
+    openai_list,
+    openai_model,
+)
 from proxy.relay import Outlet
 from proxy.wire import write_json
 
@@ -78,23 +82,31 @@ class CallView(GatewayView):
 
 @extend_schema(exclude=True)
 class Models(GatewayView):
-    """The models that the key may use, or one of them."""
+    """The models that the key may use, or one of them; in Anthropic's form for its clients."""
 
     async def respond(self, arrival: Arrival) -> Response:
         self.check_method(arrival, "GET", "HEAD")
+        found = await self.find(arrival)
+        is_anthropic = "anthropic-version" in arrival.headers_by_name
+        if name := arrival.path_says.get("model"):
+            if name not in found:
+                text = f"The model '{name}' does not exist."
+                raise Failure(404, "model_not_found", text, "model")
+            body = (anthropic_model if is_anthropic else openai_model)(name, found[name])
+        else:
+            body = (anthropic_list if is_anthropic else openai_list)(found)
+        return Answer(200, JSON_HEADERS + id_headers(arrival.call_id), write_json(body)), None
+
+    async def find(self, arrival: Arrival) -> Found:
+        """What the path asks for, as far as the key may use it."""
         allowed = arrival.caller.allowed_models
         catalogue = await arrival.worker.directory.catalogue()
         wanted = arrival.path_says.get("model")
-        found = [
-            describe_model(name, cards)
+        return {
+            name: cards
             for name in ([wanted] if wanted else catalogue.names())
             if (cards := [c for c in catalogue.find(name) if allows(allowed, name, c)])
-        ]
-        if wanted and not found:
-            text = f"The model '{wanted}' does not exist."
-            raise Failure(404, "model_not_found", text, "model")
-        body = found[0] if wanted else {"object": "list", "data": found}
-        return Answer(200, JSON_HEADERS + id_headers(arrival.call_id), write_json(body)), None
+        }
 
 
 @extend_schema(exclude=True)
@@ -103,13 +115,3 @@ class NotHere(GatewayView):
 
     async def respond(self, arrival: Arrival) -> Response:
         raise not_found("There is nothing at this address.")
-
-
-def describe_model(name: str, cards: Any) -> dict[str, Any]:
-    created: datetime = min(card.created_at for card in cards)
-    return {
-        "id": name,
-        "object": "model",
-        "created": int(created.timestamp()),
-        "owned_by": cards[0].provider,
-    }

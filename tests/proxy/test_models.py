@@ -93,3 +93,27 @@ def test_a_model_that_the_key_may_not_use_is_not_there(gateway, model):
     assert [answer.status for answer in answers] == [404, 404]
     assert answers[0].error["type"] == answers[1].error["type"] == "model_not_found"
     assert names(gateway.call("GET", "/v1/models", key=key)) == []
+
+
+def test_anthropics_clients_get_them_in_their_form(gateway, books):
+    first, second = make_model(unique("a")), make_model(unique("b"))
+    key = make_key(columns={"allowed_models": [first.model_name, second.model_name]})
+    version = {"anthropic-version": "2023-06-01"}
+
+    listed = gateway.call("GET", "/v1/models", key=key, headers=version).json()
+    one = gateway.call("GET", f"/v1/models/{first.model_name}", key=key, headers=version).json()
+
+    created = first.created_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    name = first.model_name
+    assert one == {"type": "model", "id": name, "display_name": name, "created_at": created}
+    assert listed["data"][0] == one
+    assert (listed["first_id"], listed["last_id"]) == (name, second.model_name)
+    assert listed["has_more"] is False
+
+
+def test_anthropics_clients_get_an_empty_list_too(gateway, books):
+    key = make_key(columns={"allowed_models": ["nothing"]})
+
+    answer = gateway.call("GET", "/v1/models", key=key, headers={"anthropic-version": "x"})
+
+    assert answer.json() == {"data": [], "has_more": False, "first_id": None, "last_id": None}

@@ -42,3 +42,8 @@ def test_it_understands_our_errors(client, site):
 
     assert raised.value.body["error"]["type"] == "model_not_found"
     assert raised.value.body["request_id"] == raised.value.response.headers["x-request-id"]
+
+
+def test_it_lists_models(client, site):
+    assert site.claude in [model.id for model in client.models.list()]
+    assert client.models.retrieve(site.claude).display_name == site.claude
