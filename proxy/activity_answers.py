@@ -104,7 +104,7 @@ def _metrics(metrics: Metrics) -> dict[str, Any]:
         "prompt_tokens": metrics.prompt_tokens,
         "completion_tokens": metrics.completion_tokens,
         "cache_read_input_tokens": metrics.cached_tokens,
-        "cache_creation_input_tokens": None,
+        "cache_creation_input_tokens": metrics.cache_write_tokens,
         "total_tokens": metrics.prompt_tokens + metrics.completion_tokens,
         "successful_requests": metrics.requests - metrics.failed,
         "failed_requests": metrics.failed,

@@ -29,7 +29,7 @@ with rollups as (
 )
 """
 SUMS = """sum(cost), sum(requests), sum(failed), sum(prompt_tokens), sum(completion_tokens),
-          sum(cached_tokens)"""
+          sum(cached_tokens), sum(cache_write_tokens)"""
 ANY = "having sum(requests) > 0 or sum(cost) <> 0"  # refused calls alone make no entry
 DAYS = f"{ROLLUPS} select day from rollups group by day {ANY} order by day desc"
 BY_MODEL_AND_KEY = f"""{ROLLUPS}
@@ -60,6 +60,7 @@ class Metrics:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    cache_write_tokens: int = 0
 
     def __add__(self, other: "Metrics") -> "Metrics":
         return Metrics(
@@ -69,6 +70,7 @@ class Metrics:
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
+            cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
         )
 
 
@@ -175,7 +177,9 @@ def _rows(query: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
 
 
 def _metrics(numbers: Sequence[Any]) -> Metrics:
-    cost, requests, failed, prompt_tokens, completion_tokens, cached_tokens = map(int, numbers)
+    cost, requests, failed, prompt_tokens, completion_tokens, cached_tokens, written = map(
+        int, numbers
+    )
     return Metrics(
         spent=Nanos(cost),
         requests=requests,
@@ -183,4 +187,5 @@ def _metrics(numbers: Sequence[Any]) -> Metrics:
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         cached_tokens=cached_tokens,
+        cache_write_tokens=written,
     )

@@ -95,7 +95,9 @@ ROLLUP = """
              count(*) filter (where status = 'refused') refused,
              count(*) filter (where status = 'estimated') estimated,
              sum(l.prompt_tokens) prompt_tokens, sum(l.completion_tokens) completion_tokens,
-             sum(coalesce((l.usage ->> 'cached_input')::bigint, 0)) cached_tokens
+             sum(coalesce((l.usage ->> 'cached_input')::bigint, 0)) cached_tokens,
+             sum(coalesce((l.usage ->> 'cache_write')::bigint, 0)
+                 + coalesce((l.usage ->> 'cache_write_1h')::bigint, 0)) cache_write_tokens
         from spend_spendlog l,
              lateral (values ('hour', date_trunc('hour', at, 'UTC')),
                              ('day', date_trunc('day', at, %(day_zone)s))) as s(span, starts_at)
@@ -107,10 +109,11 @@ ROLLUP = """
       from (select * from spend_rollup where starts_at >= %(since)s) r
       full join logged l using (span, starts_at, tag_set_id, key_id, model)
      where (l.cost, l.requests, l.failed, l.refused, l.estimated, l.prompt_tokens,
-            l.completion_tokens, l.cached_tokens)
+            l.completion_tokens, l.cached_tokens, l.cache_write_tokens)
            is distinct from
            (r.cost::numeric, r.requests, r.failed, r.refused, r.estimated, r.prompt_tokens::numeric,
-            r.completion_tokens::numeric, r.cached_tokens::numeric)"""
+            r.completion_tokens::numeric, r.cached_tokens::numeric,
+            r.cache_write_tokens::numeric)"""
 
 OVERDUE_RESERVATION = """
     select id, expires_at from spend_reservation

@@ -61,7 +61,8 @@ INTERN = "select spend_intern_lists(%s::jsonb)"
 # What the row of a call must have; the rest may be left out when it cannot be written.
 BARE = (
     "id", "cost", "status", "http_status", "ended_at", "usage_source", "price_id",
-    "prompt_tokens", "completion_tokens", "cached_tokens", "worker", "intent",
+    "prompt_tokens", "completion_tokens", "cached_tokens",
+    "cache_write_tokens", "worker", "intent",
 )  # fmt: skip
 
 Answer = TypeVar("Answer")
@@ -160,6 +161,7 @@ class Ledger:
             "prompt_tokens": usage.prompt_tokens,
             "completion_tokens": usage.completion_tokens,
             "cached_tokens": usage.cached_input,
+            "cache_write_tokens": usage.cache_write + usage.cache_write_1h,
             "flags": flags,
         }
         self.settles.post(item)

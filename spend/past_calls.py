@@ -135,5 +135,6 @@ def _item(call: PastCall) -> dict[str, Any]:
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "cached_tokens": usage.cached_input,
+        "cache_write_tokens": usage.cache_write + usage.cache_write_1h,
     }
     return item | {"at": call.at, "intent": call.intent} if call.was_refused else item

@@ -212,8 +212,16 @@ class Bank:
         except NoRoom:
             return None
 
-    def settle(self, hold: Hold, cost: int, status: str = "success", **fields: Any) -> None:
-        self.run(self._settle(hold, bill(cost, status), record(**fields)))
+    def settle(
+        self,
+        hold: Hold,
+        cost: int,
+        status: str = "success",
+        *,
+        usage: Usage = USAGE,
+        **fields: Any,
+    ) -> None:
+        self.run(self._settle(hold, bill(cost, status, usage), record(**fields)))
 
     def release(self, hold: Hold) -> None:
         """Certain that nothing was billed."""

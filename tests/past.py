@@ -100,6 +100,7 @@ def correct_past_call(call_id: UUID, cost: int, usage: Usage = USAGE) -> None:
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "cached_tokens": usage.cached_input,
+        "cache_write_tokens": usage.cache_write + usage.cache_write_1h,
     }
     with connection.cursor() as cursor:
         cursor.execute(

@@ -15,7 +15,7 @@ METRICS = {
     "prompt_tokens": 10,
     "completion_tokens": 20,
     "cache_read_input_tokens": 0,
-    "cache_creation_input_tokens": None,
+    "cache_creation_input_tokens": 0,
     "total_tokens": 30,
     "successful_requests": 1,
     "failed_requests": 0,

@@ -134,6 +134,7 @@ class Rollup(models.Model):
     prompt_tokens = models.BigIntegerField()
     completion_tokens = models.BigIntegerField()
     cached_tokens = models.BigIntegerField()
+    cache_write_tokens = models.BigIntegerField(db_default=0)
 
     class Meta:
         indexes = [

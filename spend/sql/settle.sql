@@ -59,7 +59,7 @@ begin
       id uuid, cost bigint, status text, http_status smallint, first_byte_at timestamptz,
       ended_at timestamptz, client_disconnected boolean, upstream_model text, deployment_id uuid,
       provider text, price_id uuid, prompt_tokens bigint, completion_tokens bigint,
-      cached_tokens bigint, usage jsonb, usage_source text, upstream_request_id text,
+      cached_tokens bigint, cache_write_tokens bigint, usage jsonb, usage_source text, upstream_request_id text,
       attempts jsonb, flags text[], error jsonb, at timestamptz, intent jsonb)) with ordinality as b
      order by b.id, b.ordinality
   ), logged_before as materialized (
@@ -144,22 +144,25 @@ begin
     returning w.id
   ), rows as (
     select l.at, l.status, l.cost, l.tag_set_id, l.key_id, l.key_alias, l.model, l.prompt_tokens,
-           l.completion_tokens, coalesce(b.cached_tokens, 0) as cached_tokens
+           l.completion_tokens, coalesce(b.cached_tokens, 0) as cached_tokens,
+           coalesce(b.cache_write_tokens, 0) as cache_write_tokens
       from logged l join bill b on b.id = l.id
     union all
     select c.at, c.status, c.cost, c.tag_set_id, c.key_id, c.key_alias, c.model, c.prompt_tokens,
-           c.completion_tokens, coalesce(b.cached_tokens, 0)
+           c.completion_tokens, coalesce(b.cached_tokens, 0), coalesce(b.cache_write_tokens, 0)
       from corrected c join bill b on b.id = c.corrects
   ), rolled as (
     insert into spend_rollup as u
       (span, starts_at, tag_set_id, key_id, model, key_alias, cost, requests, failed, refused,
-       estimated, prompt_tokens, completion_tokens, cached_tokens)
+       estimated, prompt_tokens, completion_tokens, cached_tokens,
+       cache_write_tokens)
     select s.span, s.starts_at, r.tag_set_id, r.key_id, r.model, max(r.key_alias), sum(r.cost),
            count(*) filter (where r.status in ('success', 'failure', 'estimated')),
            count(*) filter (where r.status = 'failure'),
            count(*) filter (where r.status = 'refused'),
            count(*) filter (where r.status = 'estimated'),
-           sum(r.prompt_tokens), sum(r.completion_tokens), sum(r.cached_tokens)
+           sum(r.prompt_tokens), sum(r.completion_tokens), sum(r.cached_tokens),
+           sum(r.cache_write_tokens)
       from rows r, lateral (values ('hour', date_trunc('hour', r.at, 'UTC')),
                                    ('day', date_trunc('day', r.at, day_zone))) as s(span, starts_at)
      group by s.span, s.starts_at, r.tag_set_id, r.key_id, r.model
@@ -170,7 +173,8 @@ begin
            refused = u.refused + excluded.refused, estimated = u.estimated + excluded.estimated,
            prompt_tokens = u.prompt_tokens + excluded.prompt_tokens,
            completion_tokens = u.completion_tokens + excluded.completion_tokens,
-           cached_tokens = u.cached_tokens + excluded.cached_tokens
+           cached_tokens = u.cached_tokens + excluded.cached_tokens,
+           cache_write_tokens = u.cache_write_tokens + excluded.cache_write_tokens
     returning 1
   )
   select json_build_object('logged', (select count(*) from logged),

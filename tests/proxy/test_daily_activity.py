@@ -39,14 +39,14 @@ def ask(management, today):
     return ask
 
 
-def metrics(spend, *, requests=1, failed=0, cached=0):
+def metrics(spend, *, requests=1, failed=0, cached=0, written=0):
     done = requests - failed
     return {
         "spend": spend,
         "prompt_tokens": 400 * done,
         "completion_tokens": 100 * done,
         "cache_read_input_tokens": cached,
-        "cache_creation_input_tokens": None,
+        "cache_creation_input_tokens": written,
         "total_tokens": 500 * done,
         "successful_requests": done,
         "failed_requests": failed,
@@ -171,9 +171,10 @@ def test_it_has_pages_of_whole_days(ask, today):
 
 
 def test_it_tells_cached_tokens(ask):
-    make_past_call(cost=1, usage=Usage(input=100, cached_input=300, output=100), ago=DAY)
+    usage = Usage(input=60, cached_input=300, cache_write=30, cache_write_1h=10, output=100)
+    make_past_call(cost=1, usage=usage, ago=DAY)
 
-    assert ask()["results"][0]["metrics"] == metrics(1e-09, cached=300)
+    assert ask()["results"][0]["metrics"] == metrics(1e-09, cached=300, written=40)
 
 
 def test_its_days_are_those_of_the_reports_zone(ask, settings):

@@ -33,6 +33,7 @@ FAULTS = [
     ("rollup", "update spend_rollup set cost = cost + 1 where span = 'hour'"),
     ("rollup", "update spend_rollup set requests = requests - 1 where span = 'day'"),
     ("rollup", "update spend_rollup set cached_tokens = cached_tokens + 1"),
+    ("rollup", "update spend_rollup set cache_write_tokens = cache_write_tokens + 1"),
     ("rollup", "delete from spend_rollup where span = 'day'"),
     ("rollup", "update spend_rollup set model = 'other'"),
     ("duplicate_row", "update spend_spendlog set id = (select id from spend_reservation)"),
