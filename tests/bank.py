@@ -218,10 +218,11 @@ class Bank:
         cost: int,
         status: str = "success",
         *,
-        usage: Usage = USAGE,
+        usage: Usage | None = None,
         **fields: Any,
     ) -> None:
-        self.run(self._settle(hold, bill(cost, status, usage), record(**fields)))
+        told = {} if usage is None else {"usage": usage}
+        self.run(self._settle(hold, bill(cost, status, **told), record(**fields)))
 
     def release(self, hold: Hold) -> None:
         """Certain that nothing was billed."""
