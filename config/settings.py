@@ -8,6 +8,8 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from config import api_documents
+
 SECONDS_MAX = 86_400
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -220,20 +222,7 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
     "URL_FORMAT_OVERRIDE": None,
 }
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Tollgate",
-    "DESCRIPTION": "OpenAI-compatible gateway with tags, spend by tag, and budgets that hold.",
-    "VERSION": "0.1.0",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_PUBLIC": True,
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "proxy.openapi.complete_document",
-    ],
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
-}
+SPECTACULAR_SETTINGS = api_documents.SETTINGS
 API_DOCS = read_choice("API_DOCS", "staff", ("staff", "public"))
 
 # -- access ------------------------------------------------------------------------------------
@@ -241,6 +230,7 @@ API_DOCS = read_choice("API_DOCS", "staff", ("staff", "public"))
 MASTER_KEY = read_secret("MASTER_KEY", length_min=16, sample_prefixes=("sk-1234",))
 VAULT_KEYS = env.list("VAULT_KEYS", default=[])
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
+UNKNOWN_KEYS_PER_MINUTE = read_integer("UNKNOWN_KEYS_PER_MINUTE", 300, least=1)
 
 # -- budgets -----------------------------------------------------------------------------------
 

@@ -6,11 +6,11 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
-from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from rest_framework.request import Request
 
 from proxy.call import parse_body
+from proxy.client_address import client_address
 from proxy.form import Form
 from proxy.key_cards import KeyCard
 
@@ -65,10 +65,10 @@ class Arrival(Request):
 
     @property
     def address(self) -> str | None:
-        """The client's; a forwarded one is believed from trusted proxies only."""
-        client = self._scope.get("client")
-        address: str | None = client[0] if client else None
-        forwarded = self.headers_by_name.get("x-forwarded-for")
-        if forwarded and address in settings.TRUSTED_PROXIES:
-            return forwarded.split(",")[-1].strip()[:64]
-        return address
+        return address_in(self._scope, self.headers_by_name)
+
+
+def address_in(scope: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
+    """The client's."""
+    client = scope.get("client")
+    return client_address(client[0] if client else None, headers)

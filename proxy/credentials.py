@@ -64,9 +64,13 @@ def refusal_of_missing() -> Failure:
     return unauthorized("auth_error", NO_KEY)
 
 
-def refusal_of_unknown() -> Failure:
+class UnknownKey(Failure):
+    """What is told to whoever presents a key that nobody knows."""
+
+
+def refusal_of_unknown() -> UnknownKey:
     """One text for a key that was never made, was deleted, or cannot be a key at all."""
-    return unauthorized("auth_error", UNKNOWN_KEY)
+    return UnknownKey(401, "auth_error", UNKNOWN_KEY, headers={"WWW-Authenticate": "Bearer"})
 
 
 def refuse_unusable(*, blocked: bool, expires_at: datetime | None, now: datetime) -> None:

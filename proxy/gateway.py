@@ -9,12 +9,14 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from proxy.answers import KEEP_ALIVE, Answer, failure_answer, id_headers
-from proxy.arrival import Arrival
+from proxy.arrival import Arrival, address_in
 from proxy.authentication import authenticate
+from proxy.credentials import UnknownKey
 from proxy.errors import Failure, answer_for
 from proxy.form import read_form
 from proxy.incoming import CLOSE, Receive, read_body, receive_now, refuse_compressed
 from proxy.relay import SLOW_READER_SECONDS, Outlet
+from proxy.strangers import STRANGERS
 from proxy.wire import is_json, write_json
 from proxy.worker import Worker
 
@@ -63,6 +65,8 @@ async def serve(
         answer, outlet = await view.respond(arrival)
     except Exception as error:  # noqa: BLE001 - the catch-all of a call: whatever it was is told
         failure = answer_for(error, model=model)
+        if isinstance(failure, UnknownKey):
+            failure = STRANGERS.refusal(failure, address_in(scope, headers))
         answer = failure_answer(failure, id_headers(call_id), view.errors)
         if form is not None:
             form.upload.close()

@@ -8,7 +8,9 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from proxy.client_address import client_address
 from proxy.credentials import (
+    UnknownKey,
     digest_of,
     is_master,
     presented_key,
@@ -18,6 +20,7 @@ from proxy.credentials import (
 )
 from proxy.errors import Failure
 from proxy.key_cards import KeyCard, load_key_card
+from proxy.strangers import STRANGERS
 
 if TYPE_CHECKING:  # DRF's views import the defaults that are written here
     from rest_framework.views import APIView
@@ -47,7 +50,11 @@ class KeyAuthentication(BaseAuthentication):
         presented = presented_key(request.headers)
         if presented is None:
             return None
-        return find_caller(digest_of(presented)), None
+        try:
+            return find_caller(digest_of(presented)), None
+        except UnknownKey as refused:
+            address = client_address(request.META.get("REMOTE_ADDR"), request.headers)
+            raise STRANGERS.refusal(refused, address) from None
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"

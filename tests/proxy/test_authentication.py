@@ -6,7 +6,13 @@ import pytest
 from django.conf import settings as django_settings
 from django.utils.timezone import now
 
+from proxy import gateway as gateway_file
+from proxy import permissions
+from proxy import strangers as strangers_file
+from proxy.credentials import new_secret, refusal_of_unknown
 from proxy.models import APIKey
+from proxy.strangers import Strangers
+from tests.conftest import client_of
 from tests.factories import make_key
 from tests.proxy.driver import chat
 
@@ -146,3 +152,67 @@ def test_a_key_that_was_unknown_works_as_soon_as_it_is_made(gateway, model):
     make_key(secret=secret)
 
     assert gateway.chat(model, key=secret).status == 200
+
+
+# -- strangers -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def strangers(monkeypatch, settings):
+    settings.UNKNOWN_KEYS_PER_MINUTE = 2
+    found = Strangers()
+    monkeypatch.setattr(gateway_file, "STRANGERS", found)
+    monkeypatch.setattr(permissions, "STRANGERS", found)
+    return found
+
+
+def knock(gateway, *, address="10.0.0.1", key=None, **headers):
+    return gateway.call(
+        "GET", "/v1/models", key=key or new_secret(), address=address, headers=headers
+    )
+
+
+def test_who_tries_many_keys_is_told_to_wait(gateway, strangers, key):
+    answers = [knock(gateway) for _ in range(4)]
+
+    assert [answer.status for answer in answers] == [401, 401, 429, 429]
+    told = answers[2]
+    assert (told.error["type"], told.error["param"]) == ("rate_limit_error", None)
+    assert 1 <= int(told.headers["retry-after"]) <= 60
+    assert knock(gateway, key=key).status == 200  # a known key passes
+    assert knock(gateway, address="10.0.0.2").status == 401
+
+
+def test_a_forged_address_helps_nobody(gateway, strangers, settings):
+    settings.TRUSTED_PROXIES = ["10.0.0.9"]
+
+    forged = [knock(gateway, **{"x-forwarded-for": f"1.1.1.{n}"}).status for n in range(3)]
+    proxied = [
+        knock(gateway, address="10.0.0.9", **{"x-forwarded-for": f"2.2.2.{n}"}).status
+        for n in range(3)
+    ]
+
+    assert forged == [401, 401, 429]
+    assert proxied == [401, 401, 401]
+
+
+def test_management_paths_count_them_too(gateway, strangers):
+    for _ in range(2):
+        knock(gateway, address="127.0.0.1")
+
+    answer = client_of(new_secret()).get("/tag/list")
+
+    assert (answer.status_code, answer.json()["error"]["type"]) == (429, "rate_limit_error")
+    assert answer["Retry-After"]
+
+
+def test_the_minute_ends_and_the_number_of_addresses_has_a_bound(monkeypatch, settings):
+    settings.UNKNOWN_KEYS_PER_MINUTE = 1
+    monkeypatch.setattr(strangers_file, "ADDRESSES_MAX", 2)
+    clock = iter([0, 1, 61, 62, 63, 64])
+    monkeypatch.setattr(strangers_file.time, "monotonic", lambda: next(clock))
+    strangers, refused = Strangers(), refusal_of_unknown()
+
+    told = [strangers.refusal(refused, at).status for at in ("a", "a", "a", "b", "c", "a")]
+
+    assert told == [401, 429, 401, 401, 401, 401]  # the last was forgotten for the third address

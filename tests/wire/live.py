@@ -108,7 +108,7 @@ def count_living(database_url: str) -> int:
 def serving(
     database_url: str, log: Path, *, workers: int = 1, waits: bool = True, **settings: str
 ) -> Iterator[Server]:
-    brisk = {"RETRY_PAUSE_SECONDS": "0.01"}
+    brisk = {"RETRY_PAUSE_SECONDS": "0.01", "UNKNOWN_KEYS_PER_MINUTE": "1000000"}
     environment = {**os.environ, "DATABASE_URL": database_url, **brisk, **settings}
     with listen("127.0.0.1", 0) as listener:
         server = Server(listener, environment, log)
