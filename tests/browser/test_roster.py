@@ -164,14 +164,14 @@ def test_it_changes_several_or_none(page, site, complaints, look):
 
 def test_it_follows_the_traffic(page, site):
     page.clock.install()
-    page.goto("/tags/?q=live")
+    page.goto("/tags/?q=only-in-traffic")
     expect(page.locator(".empty")).to_be_visible()
     page.get_by_label("Search name").blur()
 
-    assert site.spend("live-tag") == [200]
+    assert site.spend("only-in-traffic") == [200]
     page.clock.run_for(7_000)
 
-    expect(row_of(page, "live-tag")).to_contain_text("Seen in traffic", timeout=20_000)
+    expect(row_of(page, "only-in-traffic")).to_contain_text("Seen in traffic", timeout=20_000)
 
 
 def test_it_is_used_by_keyboard_alone_and_never_loses_the_focus(page, site):
