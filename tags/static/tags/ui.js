@@ -11,7 +11,7 @@ const made = (tag, className, textContent = "") =>
 // -- refresh: a part that carries data-refresh, while it is seen and nobody is busy in it ---------
 
 const lastRefresh = new WeakMap();
-const BUSY = "details.menu[open], [data-pick]:checked, [data-editing]";
+const BUSY = "details.menu[open], [data-pick]:checked, [data-editing], .htmx-request";
 const keepsFocus = (element) => element.id && element.matches("a, button"); // by its id, in a swap
 const isBusyIn = (part) =>
   one(BUSY, part) || (part.contains(document.activeElement) && !keepsFocus(document.activeElement));
