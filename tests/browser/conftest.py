@@ -11,11 +11,22 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.complaints import Complaints
-from tests.browser.looks import LOOKS, WIDE, violations_on, write_index
+from tests.browser.looks import LOOKS, WIDE, take_picture, violations_on, write_index
 from tests.browser.site import PASSWORD, USERNAME, Site, make_user, running_site
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 NO_BROWSER = "no Chromium: install it, or name it in CHROMIUM (REQUIRE_BROWSER=1 fails instead)"
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """All of them go to one process, which starts one site, and first: they take the longest."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.parent == here:
+            item.add_marker(pytest.mark.xdist_group("browser"))
+    yield
+    items.sort(key=lambda item: item.path.parent != here)
 
 
 @pytest.fixture(scope="session")
@@ -135,7 +146,7 @@ def look(complaints, screenshots) -> Callable[..., None]:
             page.emulate_media(color_scheme=theme, reduced_motion="reduce")
             page.set_viewport_size({"width": width, "height": 900})
             assert page.evaluate("document.documentElement.scrollWidth") <= width
-            page.screenshot(path=screenshots / f"{name}-{theme}-{width}.png", full_page=True)
+            take_picture(page, screenshots / f"{name}-{theme}-{width}.png")
             if axe:
                 found = complaints.during_axe(lambda: violations_on(page))
                 assert found == [], f"{name}, {theme}, {width}"

@@ -9,9 +9,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 WIDE, NARROW = 1280, 390
-# Every look takes a second of work a page; where nobody keeps the pictures, two show both.
+# Every look takes a second of work a page, so two show both themes and both widths; all four, and
+# the pictures, are for whoever asks for them.
+IS_PICTURED = os.environ.get("SCREENSHOTS") == "1"
 LOOKS = [("light", WIDE), ("dark", NARROW)]
-if os.environ.get("REQUIRE_BROWSER") == "1":
+if IS_PICTURED:
     LOOKS += [("dark", WIDE), ("light", NARROW)]
 RULES = {
     "resultTypes": ["violations"],
@@ -30,6 +32,12 @@ def violations_on(page: Page) -> list[str]:
         for rule in found
         for node in rule["nodes"]
     ]
+
+
+def take_picture(page: Page, path: Path) -> None:
+    """Of the whole page, if somebody asks for pictures."""
+    if IS_PICTURED:
+        page.screenshot(path=path, full_page=True)
 
 
 def write_index(folder: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.looks import LOOKS
+from tests.browser.looks import LOOKS, take_picture
 
 LISTS = {
     "tags": "tags/tag",
@@ -35,7 +35,7 @@ def look(page: Page, name: str, folder: Path) -> None:
         page.emulate_media(color_scheme=theme)
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        page.screenshot(path=folder / f"admin-{name}-{theme}-{width}.png", full_page=True)
+        take_picture(page, folder / f"admin-{name}-{theme}-{width}.png")
 
 
 @pytest.mark.parametrize("name", LISTS)
