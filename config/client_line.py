@@ -190,17 +190,18 @@ class ClientLine(asyncio.Protocol):
 
     @property
     def _is_too_large(self) -> bool:
-        return self._head_bytes > HEAD_BYTES_MAX or len(self._headers) > HEADERS_MAX
+        size = max(self._head_bytes, self._piece_bytes)  # a header that has not ended is in these
+        return size > HEAD_BYTES_MAX or len(self._headers) > HEADERS_MAX
 
     def _begin_head(self) -> None:
         self._in_head, self._is_watched = True, False
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._head_bytes = 0
+        self._head_bytes = self._piece_bytes = 0
 
     def _watch_head(self, more_bytes: int) -> None:
         """It is not complete yet. A first piece is no longer than one reading off the wire."""
-        self._head_bytes += more_bytes
+        self._piece_bytes += more_bytes
         if self._is_too_large:
             self._refuse(TOO_LARGE)
         elif not self._is_watched:

@@ -334,3 +334,15 @@ def test_a_large_body_is_not_taken_before_it_is_asked_for():
 
     assert seen[0] < 1024 * 1024
     assert len(heard) > size
+
+
+def test_a_head_that_comes_in_pieces_may_be_as_large_as_one_that_comes_whole():
+    """Its bytes are counted once, however they arrive."""
+    lines = b"".join(b"a%02d: %b\r\n" % (n, b"b" * 1_000) for n in range(50))
+    whole = GET.replace(b"\r\n\r\n", b"\r\n" + lines + b"connection: close\r\n\r\n")
+    pieces = [whole[at : at + 9_000] for at in range(0, len(whole), 9_000)]
+
+    heard, closed = talk(*pieces)
+
+    assert heard.startswith(b"HTTP/1.1 200 OK")
+    assert closed
