@@ -10,8 +10,8 @@ def welcome(credentials: Mapping[str, str | None]) -> str:
     url = credentials["url"]
     password = credentials["admin_password"] or "(as it was set; not changed)"
     lines = [
-        f"Tollgate    {url}",
-        f"Admin       {url}/admin/   {credentials['admin_username']} / {password}",
+        f"Tollgate    {url}/   {credentials['admin_username']} / {password}",
+        f"Admin       {url}/admin/",
         f"API docs    {url}/docs",
         "",
         *(calls(credentials) if credentials["api_key"] else first_steps(credentials)),

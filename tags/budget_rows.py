@@ -46,10 +46,13 @@ class BudgetRow:
         return self.standing.limit != self.budget.limit
 
     def raised_by(self, percent: int) -> Nanos:
-        """Upward to the next whole dollar where there are ten, so that people can read it."""
-        limit = self.standing.limit or 0
-        more = -(-limit * (100 + percent) // 100)
-        if limit < 10 * NANOS_PER_DOLLAR:
+        """Of the limit, or of what is spent if that is more: else nothing would be admitted by it.
+
+        Upward to the next whole dollar where there are ten, so that people can read it.
+        """
+        base = max(self.standing.limit or 0, self.standing.spent)
+        more = -(-base * (100 + percent) // 100)
+        if base < 10 * NANOS_PER_DOLLAR:
             return Nanos(more)
         return Nanos(-(-more // NANOS_PER_DOLLAR) * NANOS_PER_DOLLAR)
 

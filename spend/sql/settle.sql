@@ -84,7 +84,9 @@ begin
        price_id, prompt_tokens, completion_tokens, usage, usage_source, cost, windows, holds,
        upstream_request_id, client_request_id, end_user, session_id, user_agent, address,
        attempts, flags, error, metadata)
-    select e.id, e.at, b.first_byte_at, coalesce(b.ended_at, clock_timestamp()), b.status,
+    -- A refusal is told by the worker's clock, and its row begins by ours: never after its end.
+    select e.id, e.at, b.first_byte_at,
+           greatest(coalesce(b.ended_at, clock_timestamp()), e.at), b.status,
            b.http_status, i.endpoint, i.stream, coalesce(b.client_disconnected, false), i.key_id,
            i.key_alias, decode(i.key_digest, 'hex'), i.tag_set, i.model,
            coalesce(b.upstream_model, i.upstream_model), coalesce(b.deployment_id, i.deployment_id),

@@ -939,3 +939,10 @@ def test_who_leaves_while_tags_are_interned_takes_no_connection_along(bank):
 
     assert TagSet.objects.get(pk=stayed).tags == ["stayed"]
     assert connected.is_open
+
+
+def test_a_refusal_does_not_end_before_it_began(bank):
+    """The worker says when it ended, and the row begins by the database's clock a moment later."""
+    row = SpendLog.objects.get(id=bank.refuse())
+
+    assert row.ended_at >= row.at

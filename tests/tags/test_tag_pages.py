@@ -215,6 +215,15 @@ def test_it_raises_this_window_alone(root):
     assert "raised for this window" in text_of(root.get(page(tag)))
 
 
+def test_a_step_cures_a_tag_that_spent_more_than_its_limit(root):
+    tag = make_tag("search", limit="3")
+    tag.budget.windows.update(spent=dollars("4"))
+
+    root.post(page(tag, "raise/"), {"budget": tag.budget.public_id, "by": "10", "amount": ""})
+
+    assert read_standing(tag.budget).limit == dollars("4.4")
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
