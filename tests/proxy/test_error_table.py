@@ -172,7 +172,7 @@ def no_ledger(bench):
     async def reserve(*of, **named):
         raise BudgetUnavailable
 
-    bench.monkeypatch.setattr(bench.gateway.worker.ledger, "reserve", reserve)
+    bench.monkeypatch.setattr(type(bench.gateway.worker.ledger), "reserve", reserve)
     return bench.chat()
 
 
