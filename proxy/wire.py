@@ -123,7 +123,23 @@ class StrictJSONParser(BaseParser):
         raw = stream.read(JSON_BYTES_MAX + 1)
         if len(raw) > JSON_BYTES_MAX:
             raise Failure(413, "request_too_large", TOO_LARGE, headers={"Connection": "close"})
-        return parse_object(raw)
+        found = parse_object(raw)
+        _refuse_huge_numbers(found)
+        return found
+
+
+def _refuse_huge_numbers(body: Mapping[str, Any]) -> None:
+    """Raises ParseError for what is kept as a number and cannot be told again: 1e300 is whole."""
+    level: list[Any] = [body]
+    while level:
+        items = [
+            item
+            for container in level
+            for item in (container.values() if isinstance(container, Mapping) else container)
+        ]
+        if any(isinstance(item, Decimal) and abs(item) > INTEGER_MAX for item in items):
+            raise ParseError(TOO_LARGE_NUMBER)
+        level = [item for item in items if isinstance(item, dict | list)]
 
 
 def is_json(content_type: str) -> bool:

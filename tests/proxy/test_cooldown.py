@@ -229,14 +229,15 @@ def test_a_call_that_finds_it_cooling_when_its_turn_has_come_is_not_sent_there(
     """Between its choice and its turn others failed: it goes elsewhere, or is told so."""
     name = unique("model")
     models = [make_model(name, order=n, upstream_model=str(n)) for n in range(1, deployments + 1)]
-    cooldowns, reserve = gateway.worker.cooldowns, gateway.worker.ledger.reserve
+    cooldowns, ledger_type = gateway.worker.cooldowns, type(gateway.worker.ledger)
+    reserve = ledger_type.reserve
 
     async def reserve_late(*asked, **options):
         catalogue = await gateway.worker.directory.catalogue()
         fail(cooldowns, next(card for card in catalogue.cards if card.id == models[0].id))
         return await reserve(*asked, **options)
 
-    monkeypatch.setattr(gateway.worker.ledger, "reserve", reserve_late)
+    monkeypatch.setattr(ledger_type, "reserve", reserve_late)
 
     answer = gateway.chat(name, key=key)
 

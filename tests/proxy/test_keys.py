@@ -515,3 +515,12 @@ def test_it_refuses_other_questions(management, query, type_, param):
 
 def test_it_never_makes_the_same_secret_twice():
     assert len({new_secret() for _ in range(1_000)}) == 1_000
+
+
+@pytest.mark.parametrize("number", ["1e300", "1e19", "-1e300"])
+def test_a_number_that_could_not_be_told_again_is_refused(management, number):
+    body = f'{{"metadata": {{"a": [{number}]}}}}'
+
+    answer = management.post("/key/generate", body.encode(), content_type="application/json")
+
+    assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_json")

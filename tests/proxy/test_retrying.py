@@ -381,11 +381,11 @@ def test_a_ledger_that_cannot_be_asked_means_no_second_attempt(
 ):
     from spend.errors import BudgetUnavailable
 
-    async def fail(hold, owed, estimate):
+    async def fail(ledger, hold, owed, estimate):
         raise BudgetUnavailable("away")
 
     settings.RETRY_AFTER_TIMEOUT = True
-    monkeypatch.setattr(gateway.worker.ledger, "add_attempt", fail)
+    monkeypatch.setattr(type(gateway.worker.ledger), "add_attempt", fail)
     upstream.reply(silence())
 
     answer = gateway.chat(model, key=key)
