@@ -150,11 +150,11 @@ def test_openai_itself_gets_the_newer_spelling(gateway, upstream, key):
 
 
 def test_a_deployment_may_have_a_spelling_of_its_own(gateway, upstream, key):
-    model = make_model(terms={"output_cap_field": "max_new_tokens"})
+    model = make_model(terms={"output_cap_field": "max_completion_tokens"})
 
     gateway.chat(model, key=key, tags=[make_tag(limit="100", mode="strict")], max_tokens=5)
 
-    assert upstream.last.body["max_new_tokens"] == 5
+    assert upstream.last.body["max_completion_tokens"] == 5
     assert "max_tokens" not in upstream.last.body
 
 
