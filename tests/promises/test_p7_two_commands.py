@@ -15,6 +15,7 @@ from http.cookiejar import CookieJar
 from pathlib import Path
 
 import pytest
+from django.core.management import load_command_class
 
 from config.environment import ROOT
 from config.leftovers import command_line, is_alive
@@ -294,16 +295,25 @@ def test_without_a_demo_there_is_no_key(tmp_path):
         assert json.loads(up.get("/model/info", "sk-from-the-environment"))["data"] == []
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [["--port", "70000"], ["--port", "x"], ["--workers", "0"], ["--bogus"], ["--host", "no such"]],
-)
-def test_wrong_arguments_are_refused(tmp_path, arguments):
-    refused = run("up", "--data", str(tmp_path / "data"), *arguments)
+def test_wrong_arguments_are_refused(tmp_path):
+    refused = run("up", "--data", str(tmp_path / "data"), "--host", "no such")
 
     assert refused.returncode == 2
     assert refused.stdout == ""
     assert refused.stderr != ""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--port", "70000"], ["--port", "x"], ["--workers", "0"], ["--bogus"]]
+)
+def test_arguments_that_cannot_be_read_are_refused(arguments, capsys):
+    with pytest.raises(SystemExit) as refused:
+        load_command_class("config", "up").run_from_argv(["manage.py", "up", *arguments])
+
+    said = capsys.readouterr()
+    assert refused.value.code == 2
+    assert said.out == ""
+    assert arguments[0] in said.err
 
 
 def test_it_refuses_to_run_as_production(tmp_path):
@@ -333,8 +343,10 @@ def test_a_wrong_setting_stops_the_start_without_telling_its_value(tmp_path):
 
 
 def test_the_tests_end_with_the_status_of_pytest():
-    assert run("test", "--collect-only", "-q", "tests/spend/test_money.py").returncode == 0
-    assert run("test", "-q", "-k", "no_such_test", "tests/spend").returncode == 5
+    one_file = ("test", "-q", "-n", "0", "tests/spend/test_money.py")
+
+    assert run(*one_file).returncode == 0
+    assert run(*one_file, "-k", "no_such_test").returncode == 5
 
 
 @pytest.fixture
