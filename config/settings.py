@@ -255,6 +255,11 @@ TAG_HEADER_RULES = read_json("TAG_HEADER_RULES", [])
 TAG_USER_AGENT = env.bool("TAG_USER_AGENT", default=False)
 TAG_ROUTING = read_choice("TAG_ROUTING", "off", ("off", "any", "all"))
 
+# -- pages -------------------------------------------------------------------------------------
+
+# Who tells what needs attention: of each, one function of (user, now) that yields notices.
+NEEDS_ATTENTION = ("proxy.attention.notices", "spend.attention.notices")
+
 # -- upstreams ---------------------------------------------------------------------------------
 
 STREAM_COST = env.bool("STREAM_COST", default=True)

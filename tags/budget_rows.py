@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Literal
 
+from spend.amounts import NANOS_PER_CENT
 from spend.buckets import Payers
 from spend.models import Budget
 from spend.money import NANOS_PER_DOLLAR, Nanos
@@ -48,13 +49,15 @@ class BudgetRow:
     def raised_by(self, percent: int) -> Nanos:
         """Of the limit, or of what is spent if that is more: else nothing would be admitted by it.
 
-        Upward to the next whole dollar where there are ten, so that people can read it.
+        Upward to the next whole dollar where there are ten, to the next cent where there are ten of
+        those, so that people can read it.
         """
         base = max(self.standing.limit or 0, self.standing.spent)
         more = -(-base * (100 + percent) // 100)
-        if base < 10 * NANOS_PER_DOLLAR:
+        if base < 10 * NANOS_PER_CENT:
             return Nanos(more)
-        return Nanos(-(-more // NANOS_PER_DOLLAR) * NANOS_PER_DOLLAR)
+        unit = NANOS_PER_CENT if base < 10 * NANOS_PER_DOLLAR else NANOS_PER_DOLLAR
+        return Nanos(-(-more // unit) * unit)
 
     @property
     def label(self) -> str:

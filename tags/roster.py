@@ -1,14 +1,13 @@
 """The roster: a page of tags with how they stand, what they cost, and how many there are of each.
 
 read_roster(question)   one statement: rows, counts by status, sums, the bill
-read_days(names, ...)   one statement: each name's last days, for sparklines
 """
 
 import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -20,15 +19,14 @@ from spend.models import Budget
 from spend.money import Nanos
 from spend.ranges import Range
 from spend.status import Status, used_text
-from spend.windows import midnight, open_zone, window_at
+from spend.windows import window_at
 from tags.bill import Bill
+from tags.last_days import first_day, read_days
 from tags.models import Tag
 from tags.roster_sql import RANKS, roster_query
 
 ROWS = 50
-DAYS = 30
 SUMS = 8  # columns in front of a row's own
-DAY = timedelta(days=1)
 
 
 class BadPlace(ValueError):
@@ -147,15 +145,6 @@ class Roster:
     older: Place | None
 
 
-LAST_DAYS = """
-select asked.name, r.starts_at, sum(r.cost)
-  from unnest(%(names)s::text[]) as asked(name)
-  join spend_tagset s on s.tags @> array[asked.name]
-  join spend_rollup r on r.tag_set_id = s.id and r.span = 'day' and r.starts_at >= %(since)s
- group by asked.name, r.starts_at
-"""
-
-
 def read_roster(asked: Question) -> Roster:
     """A page behind `after` or in front of `before`; the whole list where `rows` is None."""
     with connection.cursor() as cursor:
@@ -221,39 +210,24 @@ def complete(rows: Sequence[Row], now: datetime) -> None:
         tag.pk: tag
         for tag in Tag.objects.filter(pk__in=ids).prefetch_related("owners").only("updated_at")
     }
-    budgets = Budget.objects.in_bulk([row.budget_id for row in rows if row.budget_id])
+    complete_budgets(rows, now)
     days = read_days([row.name for row in rows], now)
     for row in rows:
         row.days = days[row.name]
-        if row.id is None or row.budget_id is None:
+        if row.id is not None:
+            row.owners = sorted(owner.get_username() for owner in tags[row.id].owners.all())
+            row.version = tags[row.id].updated_at.isoformat()
+
+
+def complete_budgets(rows: Sequence[Row], now: datetime) -> None:
+    """The budgets that they show, and when those reset; one statement, none without rows."""
+    budgets = Budget.objects.in_bulk([row.budget_id for row in rows if row.budget_id])
+    for row in rows:
+        if row.budget_id is None:
             continue
         row.budget = budgets[row.budget_id]
-        row.owners = sorted(owner.get_username() for owner in tags[row.id].owners.all())
-        row.version = tags[row.id].updated_at.isoformat()
         if row.resets_at is None:  # over, and not opened anew yet
             row.resets_at = window_at(row.budget.schedule, now).ends_at
-
-
-def read_days(names: Sequence[str], now: datetime) -> dict[str, list[int]]:
-    """What each cost on each of the last 30 days, the oldest first, today last."""
-    zone = open_zone(settings.REPORT_TIME_ZONE)
-    since = first_day(now)
-    first = since.astimezone(zone).date()
-    days = {name: [0] * DAYS for name in names}
-    with connection.cursor() as cursor:
-        cursor.execute(LAST_DAYS, {"names": list(names), "since": since})
-        for name, starts_at, cost in cursor.fetchall():
-            place = (starts_at.astimezone(zone).date() - first).days
-            if 0 <= place < DAYS:
-                days[name][place] += int(cost)
-    return days
-
-
-def first_day(now: datetime) -> datetime:
-    """The midnight from which the last 30 days count."""
-    zone = settings.REPORT_TIME_ZONE
-    today = now.astimezone(open_zone(zone)).date()
-    return midnight(today - (DAYS - 1) * DAY, zone)
 
 
 def _row(values: dict[str, Any], now: datetime) -> Row:

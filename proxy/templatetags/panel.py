@@ -5,19 +5,17 @@ from datetime import timedelta
 from typing import Any
 
 from django import template
-from django.db.models import Max
 
 from proxy.unpriced import unpriced_models
+from spend.attention import PRICE_LIST_DAYS_MAX, price_list_loaded_at
 from spend.in_flight import read_in_flight
-from spend.models import JobRun, Price, PriceSource
+from spend.models import JobRun
 from spend.rollover import database_now
 from tags.over_budget import tags_over_budget
 
 register = template.Library()
 
 NAMES_SHOWN = 8
-PRICE_LIST_DAYS_MAX = 7
-PRICES_JOB = "prices"
 
 
 @register.inclusion_tag("admin/_panel.html", takes_context=True)
@@ -35,17 +33,9 @@ def panel(context: Mapping[str, Any]) -> dict[str, Any]:
     if may("spend.view_jobrun"):
         parts["jobs"] = list(JobRun.objects.order_by("job"))
     if may("spend.view_price"):
-        parts["list_loaded_at"] = loaded_at = _list_loaded_at(parts.get("jobs"))
+        runs = {run.job: run.last_success_at for run in parts.get("jobs", ())}
+        parts["list_loaded_at"] = loaded_at = price_list_loaded_at(runs)
         age = now - loaded_at if loaded_at else None
         parts["list_days"] = age.days if age else None
         parts["list_is_old"] = age is not None and age > timedelta(days=PRICE_LIST_DAYS_MAX)
     return parts
-
-
-def _list_loaded_at(jobs: list[JobRun] | None) -> Any:
-    """When the list was last compared with the prices, or last brought a new one."""
-    for run in jobs or ():
-        if run.job == PRICES_JOB and run.last_success_at:
-            return run.last_success_at
-    listed = Price.objects.filter(source=PriceSource.CATALOGUE)
-    return listed.aggregate(at=Max("created_at"))["at"]

@@ -12,6 +12,7 @@ from tags.charts.scale import WIDTH, axis_end, height_of
 SERIES_MAX = 5
 OTHER = "Other"
 GAP = 0.2  # of a day's width
+WIDTH_MAX = 8.0  # a bar alone is still a bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,12 @@ def stack_days(
     totals = [sum(amounts) for amounts in table]
     has_other = any(amounts[-1] for amounts in table)
     end, step = axis_end(max(totals, default=0)), WIDTH / max(len(days), 1)
+    width = min(step * (1 - GAP), WIDTH_MAX)
     columns = tuple(
         DayColumn(
             day=day,
-            x=round(place * step + step * GAP / 2, 3),
-            width=round(step * (1 - GAP), 3),
+            x=round(place * step + (step - width) / 2, 3),
+            width=round(width, 3),
             segments=_segments(amounts, end),
             amounts=amounts if has_other else amounts[:-1],
             total=sum(amounts),

@@ -1,11 +1,12 @@
 """Charts of a tag's page: its window against the limit, and its days by model or key."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from spend.amounts import sum_text
 from spend.breakdown import Breakdown, Part
+from spend.overview import Line
 from spend.ranges import Range
 from spend.templatetags.moments import short_text
 from spend.windows import open_zone
@@ -60,20 +61,30 @@ def day_chart(
     """From the first call on, if that is later; None before there is one."""
     if breakdown.first_at is None:
         return None
+    parts = ((part.day, name_of(part), part.totals.spent) for part in breakdown.days)
+    return stack_range(parts, breakdown.first_at, covered, time_zone, link)
+
+
+def stack_range(
+    parts: Iterable[tuple[date | None, str, int]],
+    first_at: datetime,
+    covered: Range,
+    time_zone: str,
+    link: Callable[[date], str],
+) -> StackedDays:
+    """Day, name and cost of each part, over the days of the range from the first call on."""
     zone = open_zone(time_zone)
     last = (covered.ends_at - timedelta(microseconds=1)).astimezone(zone).date()
-    first_at = max(breakdown.first_at, covered.starts_at)
-    first = first_at.astimezone(zone).date()
+    first = max(first_at, covered.starts_at).astimezone(zone).date()
     costs: dict[date, dict[str, int]] = {}
-    for part in breakdown.days:
-        day = costs.setdefault(part.day or first, {})
-        name = name_of(part)
-        day[name] = day.get(name, 0) + part.totals.spent
+    for on, name, spent in parts:
+        day = costs.setdefault(on or first, {})
+        day[name] = day.get(name, 0) + spent
     return stack_days(costs, first, max(first, last), link=link)
 
 
-def name_of(part: Part) -> Any:
+def name_of(part: Part | Line) -> Any:
     """A key that never had an alias is told by the end of its id."""
     if part.name:
         return part.name
-    return f"key ...{str(part.key_id)[-4:]}" if part.key_id else "-"
+    return f"key ...{str(part.key_id)[-4:]}" if part.key_id else "\u2013"

@@ -1,17 +1,17 @@
 """Addresses of the pages about tags, spend and calls."""
 
 from django.urls import URLPattern, URLResolver, include, path
-from django.views.generic import RedirectView
 
 from tags.pages.log import LogPage
 from tags.pages.logs import LogsExport, LogsPage
+from tags.pages.overview import OverviewPage
 from tags.pages.roster import RosterExport, RosterPage
 from tags.pages.roster_bulk import BulkPage
 from tags.pages.roster_limit import LimitPage
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("tags.pages.tag_urls")),
-    path("", RedirectView.as_view(pattern_name="tags")),
+    path("", OverviewPage.as_view(), name="overview"),
     path("tags/", RosterPage.as_view(), name="tags"),
     path("tags/export.csv", RosterExport.as_view(), name="tags-export"),
     path("tags/bulk/", BulkPage.as_view(), name="tags-bulk"),

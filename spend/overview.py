@@ -1,0 +1,185 @@
+"""Overview: what all calls came to in a range and in the one before; by day, model, key and tag.
+
+One query over the roll-ups. Totals count each call once; a call with several tags is under each of
+them, so the tags' sum is told too, to say what is counted more than once.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+
+from spend.buckets import Bucket, first_midnight
+from spend.forecast import PERIODS, WEEK, Course, Outlook, is_early, look_ahead, paced_periods
+from spend.money import Nanos
+from spend.ranges import Range
+from spend.windows import midnight, open_zone
+
+Stack = Literal["model", "key"]
+ROWS_MAX = 6
+NOTHING = Nanos(0)
+
+# Sums of whole tag sets come first: only those are counted under each of their tags.
+QUERY = f"""
+with cells as materialized (
+  select r.tag_set_id, r.model, r.key_id, r.key_alias, r.starts_at,
+         r.starts_at >= %(starts_at)s as is_now, r.cost, r.requests, r.failed, r.refused,
+         r.estimated
+    from spend_rollup r
+   where r.span = 'day'
+     and (r.starts_at >= %(starts_at)s and r.starts_at < %(ends_at)s
+          or r.starts_at >= %(before_starts_at)s and r.starts_at < %(before_ends_at)s)
+), by_set as materialized (
+  select tag_set_id, coalesce(sum(cost) filter (where is_now), 0) as cost,
+         coalesce(sum(cost) filter (where not is_now), 0) as before,
+         coalesce(sum(refused) filter (where is_now), 0) as refused
+    from cells group by tag_set_id
+), by_tag as materialized (
+  select tag.name, sum(cost) as cost, sum(before) as before, sum(refused) as refused
+    from by_set join spend_tagset s on s.id = by_set.tag_set_id
+         cross join unnest(s.tags) as tag(name)
+   group by tag.name
+)
+select case when is_now then 'total' else 'before' end as part, null::text as name,
+       null::uuid as key_id, null::date as day, sum(cost) as cost, sum(requests) as requests,
+       sum(failed) as failed, sum(refused) as refused, sum(estimated) as estimated
+  from cells group by is_now
+union all
+select 'untagged', null, null, null, coalesce(sum(cost), 0), 0, 0, 0, 0
+  from by_set join spend_tagset s on s.id = by_set.tag_set_id where s.tags = '{{}}'
+union all
+select 'tags', null, null, null, coalesce(sum(cost), 0), 0, 0,
+       count(*) filter (where refused > 0), 0 from by_tag
+union all
+(select 'tag', name, null, null, cost, 0, 0, 0, 0 from by_tag where cost > 0
+  order by cost desc, name limit {ROWS_MAX})
+union all
+(select 'change', name, null, null, cost, before, 0, 0, 0 from by_tag where cost <> before
+  order by abs(cost - before) desc, name limit {ROWS_MAX})
+union all
+(select 'key', max(key_alias), key_id, null, sum(cost), 0, 0, 0, 0 from cells where is_now
+  group by key_id having sum(cost) > 0 order by sum(cost) desc, key_id limit {ROWS_MAX})
+union all
+select 'day', model, null, (starts_at at time zone %(zone)s)::date, sum(cost), 0, 0, 0, 0
+  from cells where is_now and %(stack)s = 'model' group by starts_at, model
+union all
+select 'day', max(key_alias), key_id, (starts_at at time zone %(zone)s)::date, sum(cost), 0, 0, 0, 0
+  from cells where is_now and %(stack)s = 'key' group by starts_at, key_id
+union all
+select 'first', min(starts_at)::text, null, null, 0, 0, 0, 0, 0 from spend_rollup where span = 'day'
+"""
+DAYS = """
+select starts_at, sum(cost) from spend_rollup
+ where span = 'day' and starts_at >= %(since)s group by starts_at order by starts_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Requests are all calls but refused ones; `estimated`: those whose usage nobody told."""
+
+    cost: Nanos = NOTHING
+    requests: int = 0
+    failed: int = 0
+    refused: int = 0
+    estimated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One tag, model or key. `before` is what it came to in the range before, of changes alone."""
+
+    name: str | None
+    cost: Nanos
+    key_id: UUID | None = None
+    day: date | None = None
+    before: Nanos = NOTHING
+
+
+@dataclass(slots=True)
+class Overview:
+    """`tags_cost` is the sum over tags; `tags_refused` how many tags had a call refused.
+
+    `first_at` is when the day of the first call of all began, whatever the range; None without one.
+    """
+
+    total: Sums = Sums()
+    before: Sums = Sums()
+    untagged: Nanos = NOTHING
+    tags_cost: Nanos = NOTHING
+    tags_refused: int = 0
+    first_at: datetime | None = None
+    tags: list[Line] = field(default_factory=list)
+    changes: list[Line] = field(default_factory=list)
+    keys: list[Line] = field(default_factory=list)
+    days: list[Line] = field(default_factory=list)
+
+    @property
+    def more_than_once(self) -> Nanos:
+        """What calls with several tags add to the tags' sum. Never negative."""
+        return Nanos(self.tags_cost + self.untagged - self.total.cost)
+
+
+def read_overview(covered: Range, before: Range, *, stack: Stack = "model") -> Overview:
+    """Both ranges are of whole days of the reports' zone, `before` the earlier one."""
+    parameters = {
+        "starts_at": covered.starts_at,
+        "ends_at": covered.ends_at,
+        "before_starts_at": before.starts_at,
+        "before_ends_at": before.ends_at,
+        "zone": settings.REPORT_TIME_ZONE,
+        "stack": stack,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(QUERY, parameters)
+        return _overview(cursor.fetchall())
+
+
+def read_month_outlook(now: datetime, first_at: datetime | None) -> Outlook:
+    """What all calls of this calendar month will come to, at the pace of the last seven days."""
+    zone = settings.REPORT_TIME_ZONE
+    first = now.astimezone(open_zone(zone)).date().replace(day=1)
+    starts_at = midnight(first, zone)
+    following = (first + timedelta(days=31)).replace(day=1)
+    since = min(starts_at, now - PERIODS * WEEK - timedelta(hours=25))
+    with connection.cursor() as cursor:
+        cursor.execute(DAYS, {"since": since})
+        days = [
+            Bucket(at, min(first_midnight(at), now), Nanos(int(cost)))
+            for at, cost in cursor.fetchall()
+        ]
+    course = Course(
+        starts_at=starts_at,
+        ends_at=midnight(following, zone),
+        spent=Nanos(sum(day.spent for day in days if day.starts_at >= starts_at)),
+        limit=None,
+        first_at=first_at,
+    )
+    if is_early(course, now):
+        return Outlook(is_early=True)
+    return look_ahead(course, paced_periods(course, days, now), now)
+
+
+def _overview(rows: Iterable[tuple[Any, ...]]) -> Overview:
+    found = Overview()
+    lists = {"tag": found.tags, "key": found.keys, "day": found.days, "change": found.changes}
+    for part, name, key_id, day, cost, requests, failed, refused, estimated in rows:
+        match part:
+            case "total" | "before":
+                numbers = map(int, (requests, failed, refused, estimated))
+                setattr(found, part, Sums(Nanos(int(cost)), *numbers))
+            case "untagged":
+                found.untagged = Nanos(int(cost))
+            case "tags":
+                found.tags_cost, found.tags_refused = Nanos(int(cost)), int(refused)
+            case "first":
+                found.first_at = datetime.fromisoformat(name) if name else None
+            case "change":
+                found.changes.append(Line(name, Nanos(int(cost)), before=Nanos(int(requests))))
+            case _:
+                lists[part].append(Line(name, Nanos(int(cost)), key_id, day))
+    return found
