@@ -1,13 +1,14 @@
 """FOCUS rows: charges as the columns of FOCUS 1.2 or 1.3, as text."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from datetime import UTC, date, datetime
 
 from django.conf import settings
 
 from spend.csv_cells import csv_text, inert
-from spend.focus import Charge
+from spend.focus import Charge, Charges
 from spend.meters import SECONDS
 from spend.money import dollars_text
 from spend.windows import midnight
@@ -50,6 +51,17 @@ def focus_csv(charges: Iterable[Charge], version: str) -> str:
     """Lines without the header."""
     columns = columns_of(version)
     return csv_text([[row[name] for name in columns] for row in map(focus_row, charges)])
+
+
+def focus_lines(charges: Charges, version: str) -> Generator[bytes, None, None]:
+    """A header, also when there is no charge; then a piece of lines for each piece of charges."""
+    head = csv_text([columns_of(version)])
+    with closing(charges):
+        for listed in charges:
+            yield (head + focus_csv(listed, version)).encode()
+            head = ""
+    if head:
+        yield head.encode()
 
 
 def focus_row(charge: Charge) -> dict[str, str]:

@@ -59,5 +59,11 @@ def range_of(
     return Range(starts_at, ends_at, is_whole_days=not has_times)
 
 
+def days_of(covered: Range, time_zone: str) -> tuple[date, date]:
+    """The first and the last day of which some is in it."""
+    zone, last = ZoneInfo(time_zone), covered.ends_at - timedelta(microseconds=1)
+    return covered.starts_at.astimezone(zone).date(), last.astimezone(zone).date()
+
+
 def _instant(bound: date | datetime, time_zone: str) -> datetime:
     return bound if isinstance(bound, datetime) else midnight(bound, time_zone)

@@ -1,7 +1,6 @@
 """The exports: rows of the log, and the ledger as a FOCUS bill; streamed, for the master key."""
 
 from collections.abc import Mapping
-from contextlib import closing
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -10,12 +9,11 @@ from rest_framework.request import Request
 
 from proxy.api.reports import bounds
 from proxy.api.spend import in_time
-from proxy.log_export import Text, as_csv, as_json_lines
+from proxy.log_export import as_csv, as_json_lines
 from proxy.log_queries import ExportQuery, search_of
 from proxy.report_queries import FocusQuery
-from spend.csv_cells import csv_text
-from spend.focus import Charges, read_charges
-from spend.focus_rows import columns_of, focus_csv
+from spend.focus import read_charges
+from spend.focus_rows import focus_lines
 from spend.log_stream import stream_log
 from tags.streams import StreamedAnswer, stream_answer
 from tags.views import ManagementView
@@ -75,16 +73,6 @@ class FocusView(ManagementView):
                 content_type=CSV + UTF_8,
                 filename=focus_name(asked),
             )
-
-
-def focus_lines(charges: Charges, version: str) -> Text:
-    head = csv_text([columns_of(version)])
-    with closing(charges):
-        for listed in charges:
-            yield (head + focus_csv(listed, version)).encode()
-            head = ""
-    if head:
-        yield head.encode()
 
 
 def focus_name(asked: Mapping[str, Any]) -> str:

@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.utils import timezone
 
 from spend.ids import floor_id
 from spend.log_csv import log_lines
@@ -19,7 +18,7 @@ from spend.log_sheets import keys_named
 from spend.log_stream import stream_log
 from spend.log_sums import LogSum, is_summed, read_log_sum, read_names
 from spend.models import CallStatus
-from spend.ranges import Range
+from spend.ranges import days_of
 from tags.access import visible_names
 from tags.log_form import RANGES, USUAL_RANGE, Asked, LogForm
 from tags.pages.call_pages import CallPage, read_call_page
@@ -185,19 +184,13 @@ class LogsExport(LogQuestion):
         if not self.form.is_valid():
             (text, *_) = (str(error) for errors in self.form.errors.values() for error in errors)
             return HttpResponse(text, status=422, content_type="text/plain; charset=utf-8")
-        first, last = days_of(self.asked.covered)
+        first, last = days_of(self.asked.covered, settings.REPORT_TIME_ZONE)
         return stream_answer(
             request,
             log_lines(stream_log(self.search), self.visible),
             content_type="text/csv; charset=utf-8",
             filename=f"calls-{first}-{last}.csv",
         )
-
-
-def days_of(covered: Range) -> tuple[str, str]:
-    """The first and the last day of it, in the present zone."""
-    last = covered.ends_at - timedelta(microseconds=1)
-    return timezone.localdate(covered.starts_at).isoformat(), timezone.localdate(last).isoformat()
 
 
 def _day_text(day: Any) -> str:

@@ -4,7 +4,7 @@ An owner, who sees no grand totals, has his tags as cards.
 """
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
@@ -25,8 +25,8 @@ from spend.overview import (
     read_overview,
 )
 from spend.range_choices import CHOICES, RangeChoice, choose_range
+from spend.ranges import days_of
 from spend.status import Status
-from spend.windows import open_zone
 from tags.access import EDIT, sees_all
 from tags.bill import Bill
 from tags.pages.page import Page
@@ -120,7 +120,7 @@ class OverviewPage(Page):
 
     def logs(self, **asked: Any) -> str:
         """The calls behind a number, of the range that is chosen."""
-        first, last = self._days
+        first, last = days_of(self.chosen.covered, settings.REPORT_TIME_ZONE)
         return f"{reverse('logs')}?{urlencode({'first': first, 'last': last, **asked})}"
 
     def _report(self) -> str:
@@ -128,12 +128,6 @@ class OverviewPage(Page):
             return f"{reverse('reports')}?{urlencode({'range': self.chosen.key})}"
         except NoReverseMatch:
             return self.logs()
-
-    @property
-    def _days(self) -> tuple[date, date]:
-        zone, covered = open_zone(settings.REPORT_TIME_ZONE), self.chosen.covered
-        last = (covered.ends_at - timedelta(microseconds=1)).astimezone(zone).date()
-        return covered.starts_at.astimezone(zone).date(), last
 
     def _day(self, day: date) -> str:
         return f"{reverse('logs')}?{urlencode({'first': day, 'last': day})}"

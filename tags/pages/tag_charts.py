@@ -1,13 +1,13 @@
 """Charts of a tag's page: its window against the limit, and its days by model or key."""
 
 from collections.abc import Callable, Iterable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from spend.amounts import sum_text
 from spend.breakdown import Breakdown, Part
 from spend.overview import Line
-from spend.ranges import Range
+from spend.ranges import Range, days_of
 from spend.templatetags.moments import short_text
 from spend.windows import open_zone
 from tags.charts.burn import BurnUp, Heading, draw_burn_up
@@ -73,9 +73,8 @@ def stack_range(
     link: Callable[[date], str],
 ) -> StackedDays:
     """Day, name and cost of each part, over the days of the range from the first call on."""
-    zone = open_zone(time_zone)
-    last = (covered.ends_at - timedelta(microseconds=1)).astimezone(zone).date()
-    first = max(first_at, covered.starts_at).astimezone(zone).date()
+    first, last = days_of(covered, time_zone)
+    first = max(first, first_at.astimezone(open_zone(time_zone)).date())
     costs: dict[date, dict[str, int]] = {}
     for on, name, spent in parts:
         day = costs.setdefault(on or first, {})

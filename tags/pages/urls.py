@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from tags.pages.log import LogPage
 from tags.pages.logs import LogsExport, LogsPage
 from tags.pages.overview import OverviewPage
+from tags.pages.reports import FocusExport, ReportExport, ReportsPage
 from tags.pages.roster import RosterExport, RosterPage
 from tags.pages.roster_bulk import BulkPage
 from tags.pages.roster_limit import LimitPage
@@ -18,5 +19,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("logs/", LogsPage.as_view(), name="logs"),
     path("logs/export.csv", LogsExport.as_view(), name="logs-export"),
     path("logs/<uuid:pk>/", LogPage.as_view(), name="log"),
+    path("reports/", ReportsPage.as_view(), name="reports"),
+    path("reports/export.csv", ReportExport.as_view(), name="reports-export"),
+    path("reports/focus.csv", FocusExport.as_view(), name="reports-focus"),
     path("tags/<int:pk>/limit/", LimitPage.as_view(), name="tag-limit"),
 ]
