@@ -173,6 +173,7 @@ with sums as materialized (
    where r.span = %(span)s and r.starts_at >= %(starts_at)s and r.starts_at < %(ends_at)s
      and (%(sets)s::bigint[] is null or r.tag_set_id = any(%(sets)s))
      and (%(key_alias)s::text is null or r.key_alias = %(key_alias)s)
+     and (%(key_id)s::uuid is null or r.key_id = %(key_id)s)
      and (%(model)s::text is null or r.model = %(model)s)
    group by s.id, s.tags{groups}
 )
@@ -206,5 +207,6 @@ def _parameters(scope: Scope) -> dict[str, Any]:
         "ends_at": scope.covered.ends_at,
         "sets": sets,
         "key_alias": scope.key_alias,
+        "key_id": scope.key_id,
         "model": scope.model,
     }

@@ -7,6 +7,7 @@ only where totals are listed by tag does a call with two tags stand under both.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
@@ -30,6 +31,7 @@ with sums as (
    where r.span = %(span)s and r.starts_at >= %(starts_at)s and r.starts_at < %(ends_at)s
      and (%(sets)s::bigint[] is null or r.tag_set_id = any(%(sets)s))
      and (%(key_alias)s::text is null or r.key_alias = %(key_alias)s)
+     and (%(key_id)s::uuid is null or r.key_id = %(key_id)s)
      and (%(model)s::text is null or r.model = %(model)s)
    group by r.tag_set_id, r.key_id, r.model, day
 )
@@ -73,11 +75,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """Which calls count: those with all these tags, of this key, for this model."""
+    """Which calls count: those with all these tags, of this key, for this model.
+
+    An alias may have been that of several keys, one after the other; an id is that of one.
+    """
 
     covered: Range
     tags: tuple[str, ...] = ()
     key_alias: str | None = None
+    key_id: UUID | None = None
     model: str | None = None
 
 
@@ -137,6 +143,7 @@ def _rows(query: str, scope: Scope, *, sets: Sequence[int] | None = None) -> lis
         "ends_at": scope.covered.ends_at,
         "sets": None if sets is None else list(sets),
         "key_alias": scope.key_alias,
+        "key_id": scope.key_id,
         "model": scope.model,
     }
     with connection.cursor() as cursor:

@@ -1,5 +1,6 @@
 """History: what people changed about a tag, and every window of its budgets that has closed."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,9 @@ ACTIONS = {
     "delete": "deleted it",
     "reset_spend": "reset its spend",
     "raise_window": "raised this window",
+    "block": "blocked it",
+    "unblock": "unblocked it",
+    "regenerate": "gave it another secret",
 }
 LABELS = {
     "description": "Description",
@@ -36,6 +40,13 @@ LABELS = {
     "alert_thresholds": "alerts at",
     "window_limit": "Limit of this window",
     "budget_id": "Budget",
+    "alias": "Alias",
+    "metadata": "Metadata",
+    "allowed_tags": "Tags a client may add",
+    "required_tags": "Must carry",
+    "expires_at": "Expires",
+    "brought": "Secret brought along",
+    "old_secret_until": "Old secret works until",
 }
 # JSON in the database keeps no order of its own.
 ORDER = [
@@ -67,9 +78,11 @@ class Entry:
     differences: tuple[Difference, ...]
 
 
-def read_entries(name: str, *, before_id: int | None = None) -> tuple[list[Entry], int | None]:
+def read_entries(
+    name: str, *, kind: str = "tag", before_id: int | None = None
+) -> tuple[list[Entry], int | None]:
     """The newest first, and the id to go on from; None at the end."""
-    rows = Audit.objects.filter(kind="tag", name=name).order_by("-id")
+    rows = Audit.objects.filter(kind=kind, name=name).order_by("-id")
     if before_id is not None:
         rows = rows.filter(id__lt=before_id)
     found = list(rows[: ENTRIES_MAX + 1])
@@ -137,6 +150,8 @@ def _text(name: str, value: Any) -> str:
         return "yes" if value else "no"
     if name in AMOUNTS:
         return exact_text(parse_dollars_text(str(value)))
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False) if value else ""
     if name == "alert_thresholds":
         return ", ".join(f"{percent}%" for percent in value)
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

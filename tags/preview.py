@@ -49,15 +49,14 @@ class Preview:
 
 
 def read_preview(
-    name: str,
+    payers: Payers,
     terms: Mapping[str, Any],
     now: datetime,
     *,
     budget: Budget | None = None,
     standing: Standing | None = None,
 ) -> Preview:
-    """Of terms that are valid, for a new tag or for the budget that there is. Writes nothing."""
-    payers = Payers(tags=(name,)) if name else Payers()
+    """Of terms that are valid, for a new budget or for the one that there is. Writes nothing."""
     schedule = schedule_after(terms, budget, now)
     goes_on = standing is not None and not is_rescheduled(terms, budget)
     span = window_at(schedule, now)

@@ -81,9 +81,8 @@ def make_key(
         alias=alias or unique("key"),
         digest=digest_of(secret),
         ending=secret[-4:],
-        metadata={"tags": list(tags)} if tags else {},
         budget=make_budget(**terms),
-        **(columns or {}),
+        **{"metadata": {"tags": list(tags)} if tags else {}, **(columns or {})},
     )
     key.secret = secret
     return key

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from proxy.actions import change_key, create_key, delete_keys
 from proxy.admin.key_form import TAG_FIELDS, KeyForm
 from proxy.models import APIKey, KeyDraw
+from proxy.spent_forms import ALREADY, is_spent, spend_form
 from spend.admin.confirmation import ask_first
 from spend.admin.house import pretty, shown_status
 from spend.admin.terms_shown import TERM_FIELDS
@@ -23,8 +24,6 @@ from tags.admin.owners import HasLimit, OwnerAdmin
 from tags.changes import Changes
 from tags.owner_form import RATE_FIELDS
 
-SPENT_TOKENS = "spent_form_tokens"
-SPENT_TOKENS_MAX = 50
 SHOWN_TAG_FIELDS = ["shown_default_tags", "shown_allowed_tags", "shown_required_tags"]
 
 
@@ -134,13 +133,8 @@ class APIKeyAdmin(OwnerAdmin):
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """A form that has made its key makes no other one when the page is loaded again."""
-        token = request.POST.get("form_token")
-        if token and token in request.session.get(SPENT_TOKENS, []):
-            messages.error(
-                request,
-                "This key has been created already; its secret cannot be shown again. If you did"
-                " not copy it, delete the key and make another one.",
-            )
+        if is_spent(request):
+            messages.error(request, ALREADY)
             return HttpResponseRedirect(reverse("admin:proxy_apikey_changelist"))
         return super().changeform_view(request, *args, **kwargs)
 
@@ -148,8 +142,7 @@ class APIKeyAdmin(OwnerAdmin):
         self, request: HttpRequest, obj: APIKey, post_url_continue: str | None = None
     ) -> HttpResponse:
         """The one page with the secret. No address leads to it."""
-        spent = [*request.session.get(SPENT_TOKENS, []), request.POST.get("form_token", "")]
-        request.session[SPENT_TOKENS] = spent[-SPENT_TOKENS_MAX:]
+        spend_form(request)
         context = {
             **self.admin_site.each_context(request),
             "title": f"Key created: {obj}",

@@ -1,5 +1,19 @@
 """Addresses of the pages about keys, models and prices."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from proxy.pages.key_actions import BlockKey, DeleteKey, RegenerateKey, UnblockKey
+from proxy.pages.key_form_page import EditKey, NewKey
+from proxy.pages.key_page import KeySummary
+from proxy.pages.keys import KeysPage
+
+urlpatterns: list[URLPattern] = [
+    path("keys/", KeysPage.as_view(), name="keys"),
+    path("keys/new/", NewKey.as_view(), name="key-new"),
+    path("keys/<uuid:pk>/", KeySummary.as_view(), name="key"),
+    path("keys/<uuid:pk>/edit/", EditKey.as_view(), name="key-edit"),
+    path("keys/<uuid:pk>/block/", BlockKey.as_view(), name="key-block"),
+    path("keys/<uuid:pk>/unblock/", UnblockKey.as_view(), name="key-unblock"),
+    path("keys/<uuid:pk>/regenerate/", RegenerateKey.as_view(), name="key-regenerate"),
+    path("keys/<uuid:pk>/delete/", DeleteKey.as_view(), name="key-delete"),
+]

@@ -4,8 +4,8 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from spend.amounts import fine_text, sum_text, tile_text
-from spend.money import PICOS_PER_DOLLAR, dollars_text, price_text
+from spend.amounts import fine_text, floor_to_cent, sum_text, tile_text
+from spend.money import NANOS_PER_DOLLAR, PICOS_PER_DOLLAR, dollars_text, price_text
 
 register = template.Library()
 
@@ -19,6 +19,13 @@ def dollars(nanos: int | None) -> SafeString | str:
 
 
 @register.filter
+def dollars_within(nanos: int | None, limit: int | None) -> SafeString | str:
+    """To the cent; within a limit of less than a dollar, to four digits, so that it can be read."""
+    is_small = limit is not None and 0 < limit < NANOS_PER_DOLLAR
+    return fine_dollars(nanos) if is_small else dollars(nanos)
+
+
+@register.filter
 def fine_dollars(nanos: int | None) -> SafeString | str:
     """Nano-dollars of a single call: four digits below one dollar."""
     return "" if nanos is None else _data(dollars_text(nanos), fine_text(nanos))
@@ -28,6 +35,14 @@ def fine_dollars(nanos: int | None) -> SafeString | str:
 def tile_dollars(nanos: int | None) -> SafeString | str:
     """Nano-dollars of a tile: from $1,000 on without cents."""
     return "" if nanos is None else _data(dollars_text(nanos), tile_text(nanos))
+
+
+@register.filter
+def tile_left(nanos: int | None, limit: int | None) -> SafeString | str:
+    """What is left: downward to the cent, or, of less than a dollar, to four digits."""
+    if limit is not None and 0 < limit < NANOS_PER_DOLLAR:
+        return fine_dollars(nanos)
+    return tile_dollars(floor_to_cent(nanos))
 
 
 @register.filter

@@ -86,7 +86,7 @@ class EditTag(TagFormPage):
         is_room = limit is None or before.standing.spent + before.standing.reserved < limit
         return f"{text} Calls are admitted again." if before.account.is_over and is_room else text
 
-    def _conflict(self) -> dict[str, Any]:
+    def what_stands(self) -> dict[str, Any]:
         """Who it was, and what stands now; saving again puts what was typed in its place."""
         stored = Tag.objects.with_budgets().get(pk=self.tag.pk)
         last = Audit.objects.filter(kind="tag", name=self.name).order_by("-id").first()

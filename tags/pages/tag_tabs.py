@@ -7,7 +7,6 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from spend.amounts import floor_to_cent
 from spend.breakdown import Breakdown, Part
 from spend.comparison import change_percent
 from spend.reports import Line, Scope, TooManyLines, Totals, report, total
@@ -54,7 +53,7 @@ class SummaryTab(TagPage):
             "stack": stack,
             "stacks": STACKS,
             "lists": self._lists(found),
-            "left": None if window is None else floor_to_cent(window.row.standing.remaining),
+            "left": None if window is None else window.row.standing.remaining,
             "logs_address": self.address("logs"),
             "refused_address": self.address("logs", status="refused", range="today"),
             "breakdown_address": self.address("breakdown"),

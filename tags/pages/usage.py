@@ -4,10 +4,11 @@ import json
 import shlex
 from dataclasses import dataclass
 
+NO_SECRET = "sk-..."
 PYTHON = """\
 from openai import OpenAI
 
-client = OpenAI(api_key="sk-...", base_url={server})
+client = OpenAI(api_key={secret}, base_url={server})
 client.chat.completions.create(
     model="demo-fast",
     messages=[{{"role": "user", "content": "Hello"}}],
@@ -15,7 +16,7 @@ client.chat.completions.create(
 )"""
 CURL = """\
 curl {address} \\
-  -H 'Authorization: Bearer sk-...' -H 'Content-Type: application/json' \\
+  -H 'Authorization: Bearer {secret}' -H 'Content-Type: application/json' \\
   -d {body}"""
 
 
@@ -29,8 +30,8 @@ class Usage:
     curl: str
 
 
-def usage_of(name: str, server: str) -> Usage:
-    """Of a name that may hold quotation marks of any kind."""
+def usage_of(name: str, server: str, *, secret: str = NO_SECRET) -> Usage:
+    """Of a name that may hold quotation marks of any kind; a secret holds none."""
     quoted = json.dumps(name, ensure_ascii=False)
     body = {
         "model": "demo-fast",
@@ -41,6 +42,10 @@ def usage_of(name: str, server: str) -> Usage:
     return Usage(
         name=name,
         json_name=quoted[1:-1],
-        python=PYTHON.format(server=json.dumps(server), name=quoted),
-        curl=CURL.format(address=address, body=shlex.quote(json.dumps(body, ensure_ascii=False))),
+        python=PYTHON.format(server=json.dumps(server), name=quoted, secret=json.dumps(secret)),
+        curl=CURL.format(
+            address=address,
+            body=shlex.quote(json.dumps(body, ensure_ascii=False)),
+            secret=secret,
+        ),
     )

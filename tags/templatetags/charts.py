@@ -5,8 +5,7 @@ from typing import Any
 
 from django import template
 
-from spend.amounts import sum_text
-from spend.money import Nanos
+from spend.amounts import exact_text, sum_text
 from tags.charts import bars
 from tags.charts.burn import BurnUp
 from tags.charts.days import StackedDays
@@ -63,6 +62,5 @@ def bar_list(
 
 @register.filter
 def axis_dollars(nanos: int) -> str:
-    """Axes drop cents from one dollar on where the amount is whole."""
-    text = sum_text(Nanos(nanos))
-    return text.removesuffix(".00")
+    """An axis ends at few digits, so all are told; cents are left out where there are none."""
+    return exact_text(nanos).removesuffix(".00")

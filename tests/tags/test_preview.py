@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from spend.buckets import Payers
 from spend.models import Audit, Budget, BudgetWindow
 from spend.past_calls import backdate_budget
 from spend.rollover import database_now
@@ -15,6 +16,7 @@ from tests.past import make_past_call
 pytestmark = pytest.mark.django_db
 
 DAY = timedelta(days=1)
+SEARCH = Payers(tags=("search",))
 
 
 def terms(**changes):
@@ -34,7 +36,7 @@ def calls():
 def test_it_tests_a_new_budget_and_starts_it_at_nothing(calls):
     now = database_now()
 
-    found = read_preview("search", terms(duration="10d", limit=dollars("3.5")), now)
+    found = read_preview(SEARCH, terms(duration="10d", limit=dollars("3.5")), now)
 
     assert sum(window.spent for window in found.tested.windows) == dollars("20")
     assert found.tested.refused_calls > 0
@@ -51,12 +53,12 @@ def test_it_goes_on_with_the_window_that_is_open(calls):
     standing = read_standing(tag.budget)
     now = database_now()
 
-    same = read_preview("search", terms(duration="30d"), now, budget=tag.budget, standing=standing)
+    same = read_preview(SEARCH, terms(duration="30d"), now, budget=tag.budget, standing=standing)
     lower = read_preview(
-        "search", terms(duration="30d", limit=dollars("4")), now,
+        SEARCH, terms(duration="30d", limit=dollars("4")), now,
         budget=tag.budget, standing=standing,
     )  # fmt: skip
-    other = read_preview("search", terms(), now, budget=tag.budget, standing=standing)
+    other = read_preview(SEARCH, terms(), now, budget=tag.budget, standing=standing)
 
     assert (same.spent, same.closes, same.refuses_all) == (dollars("4"), None, False)
     assert same.resets_at == standing.resets_at
@@ -67,9 +69,9 @@ def test_it_goes_on_with_the_window_that_is_open(calls):
 def test_it_knows_warnings_and_no_budget():
     now = database_now()
 
-    warns = read_preview("search", terms(limit=None, soft_limit=dollars("4")), now)
-    free = read_preview("search", terms(limit=None), now)
-    nameless = read_preview("", terms(), now)
+    warns = read_preview(SEARCH, terms(limit=None, soft_limit=dollars("4")), now)
+    free = read_preview(SEARCH, terms(limit=None), now)
+    nameless = read_preview(Payers(), terms(), now)
 
     assert (warns.only_warns, warns.amount) == (True, dollars("4"))
     assert (free.only_warns, free.amount, free.tested) == (False, None, None)

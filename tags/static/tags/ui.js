@@ -52,6 +52,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
   }
 });
 document.addEventListener("htmx:afterSettle", (event) => {
+  all("[data-must-equal]").forEach(compare);
   // Not before: until then its links and forms are plain ones.
   const field = one("[aria-invalid=true], [autofocus]", event.target);
   field?.focus();
@@ -137,11 +138,14 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+function compare(typed) {
+  one("button[type=submit]", typed.form).disabled = typed.value !== typed.dataset.mustEqual;
+}
+all("[data-must-equal]").forEach(compare);
+
 document.addEventListener("input", (event) => {
   const { mustEqual, pickAll } = event.target.dataset;
-  if (mustEqual !== undefined) {
-    one("button[type=submit]", event.target.form).disabled = event.target.value !== mustEqual;
-  }
+  if (mustEqual !== undefined) compare(event.target);
   if (pickAll !== undefined) for (const box of all("[data-pick]")) box.checked = event.target.checked;
   const count = all("[data-pick]:checked").length;
   for (const told of all("[data-picked]")) told.textContent = `${count} selected`;
