@@ -81,6 +81,18 @@ class APIKey(models.Model):
         return f"sk-...{self.ending}"
 
 
+class TrialSecret(models.Model):
+    """A second secret of a key, for one call from the pages: it works for a minute."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    key = models.ForeignKey(APIKey, on_delete=models.CASCADE, related_name="trials")
+    until = models.DateTimeField()
+    created_by = models.CharField(max_length=150)
+
+    def __str__(self) -> str:
+        return f"of {self.key_id} until {self.until:%H:%M:%S}"
+
+
 class KeyDraw(FurtherDraw):
     """A further budget of a key's own, or a pot that it draws on."""
 

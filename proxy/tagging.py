@@ -11,6 +11,7 @@ from proxy.call import Call
 from proxy.directory import Directory
 from proxy.errors import Failure, bad_request
 from proxy.globs import fits, fits_any
+from proxy.key_cards import KeyCard
 from proxy.new_tags import create_from_template
 from spend.ledger import Draw
 from tags.cards import TagCard
@@ -48,7 +49,7 @@ async def collect_tags(call: Call, directory: Directory) -> CollectedTags:
             f"A call has at most {settings.MAX_TAGS_PER_REQUEST} tags; this one has {len(names)}."
         )
         raise bad_request("too_many_tags", text, "metadata.tags")
-    _check_key_rules(call, client, names)
+    check_key_rules(call.key, client, names)
     cards = []
     for name in names:
         card = await directory.tag(name)
@@ -164,13 +165,14 @@ def _merge(found: Iterator[Sourced]) -> list[str]:
 # -- rules ---------------------------------------------------------------------------------------
 
 
-def _check_key_rules(call: Call, brought: Sequence[str], names: Sequence[str]) -> None:
-    allowed = call.key.allowed_tags
+def check_key_rules(key: KeyCard, brought: Sequence[str], names: Sequence[str]) -> None:
+    """`brought` are the client's own, `names` all of the call. Raises Failure."""
+    allowed = key.allowed_tags
     if allowed is not None:
         for name in brought:
-            if name not in call.key.default_tags and not fits_any(name, allowed):
+            if name not in key.default_tags and not fits_any(name, allowed):
                 raise _refused(403, "tag_not_allowed", f"This key may not use the tag '{name}'.")
-    for pattern in call.key.required_tags:
+    for pattern in key.required_tags:
         if not any(fits(name, pattern) for name in names):
             text = f"Calls with this key must carry a tag that fits '{pattern}'."
             raise bad_request("missing_required_tag", text, "metadata.tags")

@@ -6,6 +6,7 @@ from proxy.pages.key_actions import BlockKey, DeleteKey, RegenerateKey, UnblockK
 from proxy.pages.key_form_page import EditKey, NewKey
 from proxy.pages.key_page import KeySummary
 from proxy.pages.keys import KeysPage
+from proxy.pages.try_it import TryPage
 
 urlpatterns: list[URLPattern] = [
     path("keys/", KeysPage.as_view(), name="keys"),
@@ -16,4 +17,5 @@ urlpatterns: list[URLPattern] = [
     path("keys/<uuid:pk>/unblock/", UnblockKey.as_view(), name="key-unblock"),
     path("keys/<uuid:pk>/regenerate/", RegenerateKey.as_view(), name="key-regenerate"),
     path("keys/<uuid:pk>/delete/", DeleteKey.as_view(), name="key-delete"),
+    path("try/", TryPage.as_view(), name="try"),
 ]

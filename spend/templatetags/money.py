@@ -4,7 +4,7 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from spend.amounts import fine_text, floor_to_cent, sum_text, tile_text
+from spend.amounts import exact_text, fine_text, floor_to_cent, sum_text, tile_text
 from spend.money import NANOS_PER_DOLLAR, PICOS_PER_DOLLAR, dollars_text, price_text
 
 register = template.Library()
@@ -29,6 +29,12 @@ def dollars_within(nanos: int | None, limit: int | None) -> SafeString | str:
 def fine_dollars(nanos: int | None) -> SafeString | str:
     """Nano-dollars of a single call: four digits below one dollar."""
     return "" if nanos is None else _data(dollars_text(nanos), fine_text(nanos))
+
+
+@register.filter
+def exact_dollars(nanos: int | None) -> SafeString | str:
+    """Nano-dollars with all decimals there are, two at least."""
+    return "" if nanos is None else _data(dollars_text(nanos), exact_text(nanos))
 
 
 @register.filter

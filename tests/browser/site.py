@@ -75,6 +75,7 @@ def running_site(name: str, folder: Path) -> Iterator[Site]:
         stack.enter_context(serving(environment, upstream, folder, "upstream", *application))
         key = prepare(environment, address_of(upstream))
         web = stack.enter_context(listening())
+        environment["TOLLGATE_URL"] = address_of(web)
         stack.enter_context(serving(environment, web, folder, "web"))
         wait_until_ready(address_of(web))
         yield Site(address_of(web), database_url, key)
