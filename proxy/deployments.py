@@ -8,6 +8,7 @@ them. A price is never changed: a new row succeeds the old one.
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -110,6 +111,31 @@ def delete_deployment(deployment_id: UUID, *, actor: str) -> None:
     _record(actor, "delete", deployment, before=before, after=None)
     deployment.delete()
     _delete_if_unused(upstream)
+
+
+@transaction.atomic
+def set_own_price(
+    deployment_id: UUID,
+    prices: Mapping[str, object],
+    *,
+    starts_at: datetime | None = None,
+    actor: str,
+) -> Deployment:
+    """Merged into the deployment's own price; None takes one away, and with the last its own price.
+
+    A new row from that moment on, or from now; what was billed keeps its price. Raises
+    Deployment.DoesNotExist or BadAmount.
+    """
+    deployment = Deployment.objects.select_for_update().get(pk=deployment_id)
+    before = {"rates": own_rates(deployment)}
+    rates = _merged_rates(own_rates(deployment), prices)
+    _succeed_price(deployment, rates, actor, starts_at=starts_at)
+    after: dict[str, Any] = {"rates": rates}
+    if starts_at is not None:
+        after["starts_at"] = starts_at.isoformat()
+    if after != before:
+        _record(actor, "price", deployment, before=before, after=after)
+    return deployment
 
 
 def own_rates(deployment: Deployment) -> dict[str, Any]:
@@ -241,16 +267,22 @@ def _delete_if_unused(upstream: Upstream) -> None:
 # -- prices and the audit ------------------------------------------------------------------------
 
 
-def _succeed_price(deployment: Deployment, rates: dict[str, Any], actor: str) -> None:
+def _succeed_price(
+    deployment: Deployment,
+    rates: dict[str, Any],
+    actor: str,
+    *,
+    starts_at: datetime | None = None,
+) -> None:
     """A new row if the rates differ; one without rates ends the deployment's own price."""
-    if rates == own_rates(deployment):
+    if starts_at is None and rates == own_rates(deployment):
         return
     Price.objects.create(
         source=PriceSource.DEPLOYMENT,
         provider=deployment.upstream.provider,
         model=deployment.upstream_model,
         deployment_id=deployment.id,
-        starts_at=database_now(),
+        starts_at=starts_at or database_now(),
         rates=rates,
         created_by=actor,
     )

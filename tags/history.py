@@ -9,6 +9,7 @@ from typing import Any
 from spend.amounts import exact_text
 from spend.models import Audit, BudgetWindow
 from spend.money import parse_dollars_text
+from spend.rate_lines import rate_lines
 
 ENTRIES_MAX = 50
 ACTIONS = {
@@ -21,6 +22,9 @@ ACTIONS = {
     "block": "blocked it",
     "unblock": "unblocked it",
     "regenerate": "gave it another secret",
+    "try": "tried a call with it",
+    "update": "changed it",
+    "price": "priced it",
 }
 LABELS = {
     "description": "Description",
@@ -47,6 +51,26 @@ LABELS = {
     "expires_at": "Expires",
     "brought": "Secret brought along",
     "old_secret_until": "Old secret works until",
+    "model_name": "Name",
+    "aliases": "Also called",
+    "provider": "Provider",
+    "address": "Address",
+    "api_version": "API version",
+    "secret": "Secret",
+    "upstream_model": "Model there",
+    "base_model": "Priced as",
+    "tags": "Routing tags",
+    "order": "Order",
+    "weight": "Weight",
+    "timeout_seconds": "Timeout, seconds",
+    "stream_timeout_seconds": "Until a stream begins, seconds",
+    "max_retries": "Retries",
+    "input_tokens_max": "Input tokens at most",
+    "output_tokens_max": "Output tokens at most",
+    "terms": "Further terms",
+    "enabled": "On offer",
+    "rates": "Price",
+    "starts_at": "From",
 }
 # JSON in the database keeps no order of its own.
 ORDER = [
@@ -54,7 +78,7 @@ ORDER = [
     "start", "alert_thresholds", "budget", "further", "pots", "window_limit",
 ]  # fmt: skip
 AMOUNTS = ("limit", "soft_limit", "window_limit")
-NEVER_SAID = ("id", "budget_id")
+NEVER_SAID = ("id", "budget_id", "upstream")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +174,8 @@ def _text(name: str, value: Any) -> str:
         return "yes" if value else "no"
     if name in AMOUNTS:
         return exact_text(parse_dollars_text(str(value)))
+    if name == "rates":
+        return "; ".join(f"{what} {price}" for what, price in rate_lines(value))
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False) if value else ""
     if name == "alert_thresholds":

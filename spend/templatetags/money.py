@@ -58,9 +58,9 @@ def dollars_plain(nanos: int | None) -> str:
 
 
 @register.filter
-def per_million(picos: int | None) -> SafeString | str:
-    """Pico-dollars per token as dollars per million tokens, exact."""
-    return "" if picos is None else _data(price_text(picos), per_million_text(picos))
+def per_million(picos: int | str | None) -> SafeString | str:
+    """Pico-dollars per token as dollars per million tokens, exact; nothing where there are none."""
+    return "" if not isinstance(picos, int) else _data(price_text(picos), per_million_text(picos))
 
 
 def per_million_text(picos: int) -> str:
