@@ -13,8 +13,9 @@ from django.db import connection, transaction
 from proxy.credentials import digest_of, new_secret
 from proxy.demo_traffic import Account, Cast, Stream, make_up_calls
 from proxy.deployment_cards import load_catalogue
-from proxy.deployments import UpstreamTerms, create_deployment
+from proxy.deployments import create_deployment
 from proxy.models import APIKey, Deployment, Upstream
+from proxy.upstream_terms import UpstreamTerms
 from spend.budgets import create_budget
 from spend.models import Budget, BudgetMode, Price, PriceSource, SpendLog
 from spend.money import parse_dollars_text

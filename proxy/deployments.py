@@ -5,18 +5,22 @@ is shared by the deployments with the same provider, address and secret, and goe
 them. A price is never changed: a new row succeeds the old one.
 """
 
-import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
-from proxy.models import Deployment, Upstream
-from proxy.vault import VaultError, open_secret, seal
+from proxy.models import Deployment
+from proxy.upstream_terms import (
+    UpstreamTerms,
+    delete_if_unused,
+    find_or_create_upstream,
+    masked_secret,
+    upstream_terms,
+)
 from spend.audit import record_change
 from spend.ids import new_row_id
 from spend.models import Price, PriceSource
@@ -25,22 +29,9 @@ from spend.price_fields import rates_from_wire, wire_from_rates
 from spend.rates import NAMED_PRICES
 from spend.rollover import database_now
 
-ENDING_LENGTH_MIN = 12  # of a shorter secret the last four would tell too much
-
 
 class DeploymentExists(Exception):
     """The id is taken."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpstreamTerms:
-    """Whom to call, where, and with what secret: its text, or the variable that holds it."""
-
-    provider: str
-    address: str
-    api_version: str = ""
-    secret: str | None = field(default=None, repr=False)
-    secret_variable: str = ""
 
 
 @transaction.atomic
@@ -58,7 +49,7 @@ def create_deployment(
     """
     deployment = Deployment(
         id=deployment_id or new_row_id(),
-        upstream=_find_or_create_upstream(upstream),
+        upstream=find_or_create_upstream(upstream),
         created_by=actor,
         **terms,
     )
@@ -110,7 +101,7 @@ def delete_deployment(deployment_id: UUID, *, actor: str) -> None:
     upstream = deployment.upstream
     _record(actor, "delete", deployment, before=before, after=None)
     deployment.delete()
-    _delete_if_unused(upstream)
+    delete_if_unused(upstream)
 
 
 @transaction.atomic
@@ -146,15 +137,6 @@ def own_rates(deployment: Deployment) -> dict[str, Any]:
     return rates
 
 
-def masked_secret(upstream: Upstream) -> str | None:
-    """What may be shown of the secret; sending it back changes nothing."""
-    if upstream.secret_variable:
-        return f"os.environ/{upstream.secret_variable}"
-    if upstream.secret is None:
-        return None
-    return f"sk-...{upstream.secret_ending}"
-
-
 def audit_values(deployment: Deployment) -> dict[str, Any]:
     """All that matters of a deployment, with its secret masked."""
     upstream = deployment.upstream
@@ -186,17 +168,6 @@ def audit_values(deployment: Deployment) -> dict[str, Any]:
 # -- upstreams -----------------------------------------------------------------------------------
 
 
-def upstream_terms(upstream: Upstream) -> UpstreamTerms:
-    """What an upstream row says, its secret opened. Raises VaultError."""
-    return UpstreamTerms(
-        provider=upstream.provider,
-        address=upstream.address,
-        api_version=upstream.api_version,
-        secret=None if upstream.secret is None else open_secret(upstream.id, upstream.secret),
-        secret_variable=upstream.secret_variable,
-    )
-
-
 def _move_upstream(deployment: Deployment, changes: Mapping[str, Any]) -> None:
     previous = deployment.upstream
     if {"secret", "secret_variable"} <= changes.keys():  # the old one need not be opened
@@ -207,61 +178,9 @@ def _move_upstream(deployment: Deployment, changes: Mapping[str, Any]) -> None:
         )
     else:
         kept = upstream_terms(previous)
-    deployment.upstream = _find_or_create_upstream(replace(kept, **changes))
+    deployment.upstream = find_or_create_upstream(replace(kept, **changes))
     deployment.save(update_fields=["upstream"])
-    _delete_if_unused(previous)
-
-
-def _find_or_create_upstream(terms: UpstreamTerms) -> Upstream:
-    with connection.cursor() as cursor:  # two at once would make two rows for one upstream
-        cursor.execute("select pg_advisory_xact_lock(7004)")
-    candidates = Upstream.objects.filter(
-        provider=terms.provider,
-        address=terms.address,
-        api_version=terms.api_version,
-        secret_variable=terms.secret_variable,
-        secret__isnull=terms.secret is None,
-    )
-    for candidate in candidates.order_by("created_at", "id"):
-        if _has_secret(candidate, terms.secret):
-            return candidate
-    row_id = new_row_id()
-    return Upstream.objects.create(
-        id=row_id,
-        name=_free_name(terms),
-        provider=terms.provider,
-        address=terms.address,
-        api_version=terms.api_version,
-        secret_variable=terms.secret_variable,
-        secret=None if terms.secret is None else seal(row_id, terms.secret),
-        secret_ending=_ending(terms.secret),
-    )
-
-
-def _has_secret(upstream: Upstream, secret: str | None) -> bool:
-    if upstream.secret is None or secret is None:
-        return upstream.secret is None and secret is None
-    try:
-        kept = open_secret(upstream.id, upstream.secret)
-    except VaultError:  # sealed under a key that is gone: never the same as what was just sent
-        return False
-    return hmac.compare_digest(kept.encode(), secret.encode())
-
-
-def _ending(secret: str | None) -> str:
-    return secret[-4:] if secret and len(secret) >= ENDING_LENGTH_MIN else ""
-
-
-def _free_name(terms: UpstreamTerms) -> str:
-    base = f"{terms.provider} {urlsplit(terms.address).netloc}"[:120]
-    taken = set(Upstream.objects.filter(name__startswith=base).values_list("name", flat=True))
-    names = (f"{base} {n}" if n > 1 else base for n in range(1, len(taken) + 2))
-    return next(name for name in names if name not in taken)
-
-
-def _delete_if_unused(upstream: Upstream) -> None:
-    if not upstream.deployments.exists():
-        upstream.delete()
+    delete_if_unused(previous)
 
 
 # -- prices and the audit ------------------------------------------------------------------------

@@ -47,29 +47,19 @@ def load_key_card(digest: str) -> KeyCard | None:
     """The key of that SHA-256 hex, in two queries; None if there is none or it was deleted.
 
     A key that was given a new secret is found by the old one until its grace period ends: such a
-    card holds the present digest and expires with the grace period.
+    card holds the present digest and expires with the grace period. So it is with a trial's secret.
     """
     at = now()
     key = APIKey.objects.of_digest(digest, at).with_budgets().first()
     if key is None:
-        return _trial_card(digest, at)
+        return None
     card = card_of(key)
     if key.digest == digest:
         return card
-    ends = [at for at in (key.expires_at, key.previous_until) if at is not None]
-    return replace(card, expires_at=min(ends))
-
-
-def _trial_card(digest: str, at: datetime) -> KeyCard | None:
-    """Of a secret that was made for a call from the pages: the key's card, for that minute."""
-    trial = TrialSecret.objects.filter(digest=digest, until__gt=at).first()
-    if trial is None:
-        return None
-    key = APIKey.objects.present().with_budgets().filter(pk=trial.key_id).first()
-    if key is None:
-        return None
-    card = card_of(key)
-    ends = [end for end in (key.expires_at, trial.until) if end is not None]
+    until = key.previous_until
+    if key.previous_digest != digest:
+        until = TrialSecret.objects.filter(digest=digest).values_list("until", flat=True).first()
+    ends = [end for end in (key.expires_at, until or at) if end is not None]
     return replace(card, expires_at=min(ends))
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from proxy.deployment_cards import priced_model
-from proxy.deployments import masked_secret
 from proxy.model_changes import TERMS
 from proxy.models import Deployment
 from proxy.providers import price_providers
+from proxy.upstream_terms import masked_secret
 from spend.models import Price
 from spend.price_book import PriceBook, load_price_book
 from spend.price_fields import wire_from_rates

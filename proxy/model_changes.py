@@ -5,9 +5,9 @@ from typing import Any
 
 from rest_framework.exceptions import ValidationError
 
-from proxy.deployments import UpstreamTerms, masked_secret
 from proxy.models import Deployment
 from proxy.providers import PROVIDERS, Provider
+from proxy.upstream_terms import UpstreamTerms, masked_secret
 
 # The wire's name -> a column, and what null means there.
 PARAM_COLUMNS: Mapping[str, tuple[str, Any]] = {

@@ -7,8 +7,8 @@ from django.core.exceptions import ValidationError
 
 from proxy.admin.deployment_form import COLUMNS, DeploymentForm
 from proxy.admin.upstreams import UpstreamForm
-from proxy.deployments import UpstreamTerms
 from proxy.models import Upstream
+from proxy.upstream_terms import UpstreamTerms
 
 ANOTHER = "Another, as below"
 OWN = tuple(column for column in COLUMNS if column != "upstream")

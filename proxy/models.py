@@ -18,9 +18,11 @@ class APIKeyQuerySet(models.QuerySet["APIKey"]):
         return self.filter(deleted_at__isnull=True)
 
     def of_digest(self, digest: str, now: datetime) -> Self:
-        """Of that secret, or of the one that it replaced and that still works."""
+        """Of that secret, of the one that it replaced and that still works, or of a trial's."""
         replaced = Q(previous_digest=digest, previous_until__gt=now)
-        return self.present().filter(Q(digest=digest) | replaced)
+        trials = TrialSecret.objects.filter(digest=digest, until__gt=now)
+        tried = Q(id=models.Subquery(trials.values("key")[:1]))
+        return self.present().filter(Q(digest=digest) | replaced | tried)
 
     def with_budgets(self) -> Self:
         """Each with its own budget and its draws, in two queries however many there are."""

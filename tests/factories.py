@@ -9,8 +9,9 @@ from itertools import count
 from typing import Any
 
 from proxy.credentials import digest_of, new_secret
-from proxy.deployments import UpstreamTerms, create_deployment
+from proxy.deployments import create_deployment
 from proxy.models import APIKey, Deployment
+from proxy.upstream_terms import UpstreamTerms
 from spend.budgets import create_budget
 from spend.models import Budget
 from spend.money import parse_dollars_text

@@ -10,10 +10,10 @@ from django.core.validators import RegexValidator
 from django.http import HttpRequest
 
 from proxy.addresses import BadAddress, clean_address
-from proxy.deployments import ENDING_LENGTH_MIN, masked_secret
 from proxy.model_serializers import SECRET_MAX
 from proxy.models import Upstream
 from proxy.providers import PROVIDERS
+from proxy.upstream_terms import ENDING_LENGTH_MIN, masked_secret
 from proxy.vault import VaultError, seal
 from spend.admin.house import HouseAdmin, actor_of
 from spend.audit import record_change

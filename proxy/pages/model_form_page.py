@@ -8,17 +8,13 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from proxy.deployments import (
-    UpstreamTerms,
-    change_deployment,
-    create_deployment,
-    upstream_terms,
-)
+from proxy.deployments import change_deployment, create_deployment
 from proxy.model_page_form import ModelPageForm, NewUpstreamForm
 from proxy.models import Deployment
 from proxy.pages.model_page import ModelPage
 from proxy.pages.prices import ADD, CHANGE, SEE
 from proxy.price_form import PriceForm
+from proxy.upstream_terms import UpstreamTerms, upstream_terms
 from proxy.vault import VaultError
 from tags.pages.budgets_form_page import anchor_of, label_of
 from tags.pages.page import Page

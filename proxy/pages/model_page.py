@@ -7,13 +7,14 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from proxy.deployments import change_deployment, delete_deployment, masked_secret, set_own_price
+from proxy.deployments import change_deployment, delete_deployment, set_own_price
 from proxy.model_use import ModelUse, cost_at, read_model_uses
 from proxy.models import Deployment
 from proxy.offers import SOURCES, Offer, read_offers, read_prices
 from proxy.pages.keys import TRY
 from proxy.pages.prices import ADD, CHANGE, DELETE, PRICE, SEE
 from proxy.price_form import PriceForm, shown_prices
+from proxy.upstream_terms import masked_secret
 from spend.models import Price, PriceSource
 from spend.price_fields import FIELD_OF
 from spend.pricing import Tariff

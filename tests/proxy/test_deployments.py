@@ -12,14 +12,13 @@ from django.test.utils import CaptureQueriesContext
 from proxy.deployment_cards import load_catalogue
 from proxy.deployments import (
     DeploymentExists,
-    UpstreamTerms,
     change_deployment,
     create_deployment,
     delete_deployment,
-    masked_secret,
     own_rates,
 )
 from proxy.models import Deployment, Upstream
+from proxy.upstream_terms import UpstreamTerms, masked_secret
 from proxy.vault import VaultError, open_secret
 from spend.models import Audit, Price
 from spend.money import BadAmount
