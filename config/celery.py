@@ -13,6 +13,9 @@ app.conf.beat_schedule = {
     "roll over idle budgets": {"task": "spend.tasks.roll_over_budgets", "schedule": 5.0},
     "sweep abandoned reservations": {"task": "spend.tasks.sweep_reservations", "schedule": 15.0},
     "make partitions ahead": {"task": "spend.tasks.make_partitions", "schedule": 3600.0},
+    "raise alerts": {"task": "spend.tasks.raise_alerts", "schedule": 15.0},
+    "deliver alerts": {"task": "spend.tasks.deliver_alerts", "schedule": 5.0},
+    "raise forecasts": {"task": "spend.tasks.raise_forecasts", "schedule": 300.0},
     "load prices": {"task": "spend.tasks.load_prices", "schedule": 86400.0},
 }
 for entry in app.conf.beat_schedule.values():

@@ -260,6 +260,20 @@ TAG_ROUTING = read_choice("TAG_ROUTING", "off", ("off", "any", "all"))
 # Who tells what needs attention: of each, one function of (user, now) that yields notices.
 NEEDS_ATTENTION = ("proxy.attention.notices", "spend.attention.notices")
 
+# -- alerts ------------------------------------------------------------------------------------
+
+ALERT_WEBHOOKS = env.list("ALERT_WEBHOOKS", default=[])
+ALERT_SECRET = read_secret("ALERT_SECRET", length_min=16)
+ALERT_EMAILS = env.list("ALERT_EMAILS", default=[])
+ALERT_URLS = env.list("ALERT_URLS", default=[])
+if ALERT_WEBHOOKS and not ALERT_SECRET:
+    raise ImproperlyConfigured("ALERT_WEBHOOKS needs ALERT_SECRET, which signs what is sent.")
+if any(not url.startswith(("https://", "http://")) for url in ALERT_WEBHOOKS):
+    raise ImproperlyConfigured("ALERT_WEBHOOKS must be http or https addresses.")
+vars().update(env.email_url("EMAIL_URL", default="smtp://localhost:25"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="tollgate@localhost")
+
 # -- upstreams ---------------------------------------------------------------------------------
 
 STREAM_COST = env.bool("STREAM_COST", default=True)

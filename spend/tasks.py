@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from spend import partitions, prices, rollover, sweep
+from spend import alerts, deliveries, partitions, prices, rollover, sweep
 from spend.jobs import run_single
 
 SECOND_LOOK_SECONDS = 5.0
@@ -26,6 +26,21 @@ def make_partitions() -> None:
 @shared_task  # type: ignore[untyped-decorator]
 def load_prices() -> None:
     run_single("prices", prices.load_catalogue)
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def raise_alerts() -> None:
+    run_single("alerts", alerts.raise_alerts)
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def raise_forecasts() -> None:
+    run_single("forecasts", alerts.raise_forecasts)
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def deliver_alerts() -> None:
+    run_single("deliveries", deliveries.deliver_alerts)
 
 
 def _sweep() -> int:

@@ -4,7 +4,8 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 
 from spend.admin.house import ReadOnlyAdmin, pretty
-from spend.models import Audit, JobRun
+from spend.alert_words import headline
+from spend.models import Alert, AlertDelivery, Audit, JobRun
 from spend.templatetags.moments import full_moment
 
 
@@ -29,6 +30,41 @@ class AuditAdmin(ReadOnlyAdmin):
     @admin.display(description="after")
     def became(self, audit: Audit) -> SafeString | str:
         return pretty(audit.after)
+
+
+@admin.register(Alert)
+class AlertAdmin(ReadOnlyAdmin):
+    list_display = ["time", "kind", "says"]
+    list_filter = ["kind"]
+    sortable_by = []
+    fields = ["time", "kind", "says", "threshold", "told"]
+    readonly_fields = ["time", "says", "told"]
+
+    @admin.display(description="time", ordering="id")
+    def time(self, alert: Alert) -> SafeString | str:
+        return full_moment(alert.at)
+
+    @admin.display(description="alert")
+    def says(self, alert: Alert) -> str:
+        return headline(alert)
+
+    @admin.display(description="facts")
+    def told(self, alert: Alert) -> SafeString | str:
+        return pretty(alert.facts)
+
+
+@admin.register(AlertDelivery)
+class AlertDeliveryAdmin(ReadOnlyAdmin):
+    list_display = ["alert", "channel", "state", "attempts", "answer", "delivered"]
+    list_filter = ["state", "channel"]
+    list_select_related = ["alert"]
+    sortable_by = []
+    fields = ["alert", "channel", "state", "attempts", "answer", "delivered"]
+    readonly_fields = ["delivered"]
+
+    @admin.display(description="delivered")
+    def delivered(self, delivery: AlertDelivery) -> SafeString | str:
+        return full_moment(delivery.delivered_at) or "not yet"
 
 
 @admin.register(JobRun)

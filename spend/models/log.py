@@ -92,6 +92,7 @@ class SpendLog(models.Model):
                 condition=Q(client_request_id__isnull=False),
                 name="log_by_client_request",
             ),
+            models.Index(fields=["id"], condition=~Q(flags=[]), name="log_flagged"),
         ]
         constraints = [
             models.CheckConstraint(

@@ -26,6 +26,7 @@ TABS = {
     "summary": "Summary",
     "breakdown": "Breakdown",
     "logs": "Logs",
+    "alerts": "Alerts",
     "history": "History",
 }
 ADOPTED = "{name} is now a tag. It is counted without a limit. Set a budget?"

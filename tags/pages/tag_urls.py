@@ -10,6 +10,7 @@ from tags.pages.tag_actions import (
     ResetSpend,
     UnblockTag,
 )
+from tags.pages.tag_alerts import AlertsTab, SendAgain, SendTest
 from tags.pages.tag_edit import EditTag, NewTag
 from tags.pages.tag_logs import LogsTab
 from tags.pages.tag_tabs import BreakdownTab, HistoryTab, NamedTag, SummaryTab, UseTag
@@ -21,6 +22,9 @@ urlpatterns = [
     path("tags/<int:pk>/", SummaryTab.as_view(), name="tag-summary"),
     path("tags/<int:pk>/breakdown/", BreakdownTab.as_view(), name="tag-breakdown"),
     path("tags/<int:pk>/logs/", LogsTab.as_view(), name="tag-logs"),
+    path("tags/<int:pk>/alerts/", AlertsTab.as_view(), name="tag-alerts"),
+    path("alerts/test/", SendTest.as_view(), name="alert-test"),
+    path("alerts/<uuid:pk>/again/", SendAgain.as_view(), name="alert-again"),
     path("tags/<int:pk>/history/", HistoryTab.as_view(), name="tag-history"),
     path("tags/<int:pk>/use/", UseTag.as_view(), name="tag-use"),
     path("tags/<int:pk>/edit/", EditTag.as_view(), name="tag-edit"),

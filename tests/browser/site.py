@@ -20,10 +20,12 @@ from urllib.parse import urlsplit
 import psycopg
 
 from config.environment import ROOT
+from tests.receiver import receiver
 
 READY_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 20.0
 USERNAME, PASSWORD = "ana", "a-password-for-tests-only"
+ALERT_SECRET = "a-secret-that-signs-alerts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Site:
     url: str
     database_url: str
     key: str
+    hooks: list[tuple[dict[str, str], bytes]]  # what the alerts' webhook got
 
     def rows(self, query: str, *parameters: Any) -> list[tuple]:
         """What the database says, asked past Django, whose ORM shuns the browser's event loop."""
@@ -76,9 +79,11 @@ def running_site(name: str, folder: Path) -> Iterator[Site]:
         key = prepare(environment, address_of(upstream))
         web = stack.enter_context(listening())
         environment["TOLLGATE_URL"] = address_of(web)
+        hook = stack.enter_context(receiver())
+        environment |= {"ALERT_WEBHOOKS": hook.url, "ALERT_SECRET": ALERT_SECRET}
         stack.enter_context(serving(environment, web, folder, "web"))
         wait_until_ready(address_of(web))
-        yield Site(address_of(web), database_url, key)
+        yield Site(address_of(web), database_url, key, hook.got)
 
 
 def listening() -> socket.socket:
