@@ -16,6 +16,7 @@ app.conf.beat_schedule = {
     "raise alerts": {"task": "spend.tasks.raise_alerts", "schedule": 15.0},
     "deliver alerts": {"task": "spend.tasks.deliver_alerts", "schedule": 5.0},
     "raise forecasts": {"task": "spend.tasks.raise_forecasts", "schedule": 300.0},
+    "reconcile the books": {"task": "spend.tasks.reconcile_books", "schedule": 21600.0},
     "load prices": {"task": "spend.tasks.load_prices", "schedule": 86400.0},
 }
 for entry in app.conf.beat_schedule.values():

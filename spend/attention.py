@@ -11,7 +11,7 @@ from django.urls import reverse
 from spend.models import JobRun, Price, PriceSource
 
 PRICE_LIST_DAYS_MAX = 7
-PRICES_JOB = "prices"
+PRICES_JOB, RECOUNT_JOB = "prices", "reconcile"
 JOBS_SILENT_MAX = timedelta(minutes=10)  # the sweep runs every 15 seconds
 
 
@@ -25,7 +25,8 @@ class Notice:
 
 def notices(user: Any, now: datetime) -> Iterator[Notice]:
     """Of the price list and of the jobs, to those who may see them."""
-    runs = {run.job: run.last_success_at for run in JobRun.objects.all()}
+    jobs = {run.job: run for run in JobRun.objects.all()}
+    runs = {job: run.last_success_at for job, run in jobs.items()}
     if user.has_perm("spend.view_price"):
         loaded_at = price_list_loaded_at(runs)
         days = (now - loaded_at).days if loaded_at else 0
@@ -33,6 +34,9 @@ def notices(user: Any, now: datetime) -> Iterator[Notice]:
             address = f"{reverse('admin:spend_price_changelist')}?source=catalogue"
             yield Notice(f"The price list is {days} days old.", address)
     if user.has_perm("spend.view_jobrun"):
+        recount = jobs.get(RECOUNT_JOB)
+        if recount is not None and recount.outcome and not recount.outcome.get("ok", True):
+            yield Notice("The books do not agree with the log.", reverse("books"))
         last_at = max(filter(None, runs.values()), default=None)
         if last_at is not None and now - last_at > JOBS_SILENT_MAX:
             minutes = (now - last_at) // timedelta(minutes=1)

@@ -4,8 +4,10 @@ from celery import shared_task
 
 from spend import alerts, deliveries, partitions, prices, rollover, sweep
 from spend.jobs import run_single
+from spend.reconcile import reconcile
 
 SECOND_LOOK_SECONDS = 5.0
+RECOUNT_SECONDS_MAX = 3_600
 
 
 @shared_task  # type: ignore[untyped-decorator]
@@ -41,6 +43,11 @@ def raise_forecasts() -> None:
 @shared_task  # type: ignore[untyped-decorator]
 def deliver_alerts() -> None:
     run_single("deliveries", deliveries.deliver_alerts)
+
+
+@shared_task(time_limit=RECOUNT_SECONDS_MAX)  # type: ignore[untyped-decorator]
+def reconcile_books() -> None:
+    run_single("reconcile", lambda: reconcile().as_json())
 
 
 def _sweep() -> int:

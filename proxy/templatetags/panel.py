@@ -7,7 +7,7 @@ from typing import Any
 from django import template
 
 from proxy.unpriced import unpriced_models
-from spend.attention import PRICE_LIST_DAYS_MAX, price_list_loaded_at
+from spend.attention import PRICE_LIST_DAYS_MAX, RECOUNT_JOB, price_list_loaded_at
 from spend.in_flight import read_in_flight
 from spend.models import JobRun
 from spend.rollover import database_now
@@ -31,7 +31,8 @@ def panel(context: Mapping[str, Any]) -> dict[str, Any]:
     if may("proxy.view_deployment"):
         parts["unpriced"] = unpriced_models(now)
     if may("spend.view_jobrun"):
-        parts["jobs"] = list(JobRun.objects.order_by("job"))
+        parts["jobs"] = jobs = list(JobRun.objects.order_by("job"))
+        parts["books"] = next((run.outcome for run in jobs if run.job == RECOUNT_JOB), None) or {}
     if may("spend.view_price"):
         runs = {run.job: run.last_success_at for run in parts.get("jobs", ())}
         parts["list_loaded_at"] = loaded_at = price_list_loaded_at(runs)

@@ -1,5 +1,5 @@
-"""The customers in the admin: tags, budgets, and the pots that several draw on."""
+"""The customers in the admin: tags, budgets, pots that several draw on; and who may log in."""
 
-from tags.admin import budgets, tags
+from tags.admin import budgets, people, tags
 
-__all__ = ["budgets", "tags"]
+__all__ = ["budgets", "people", "tags"]

@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
+from tags.pages.books import BooksPage
 from tags.pages.log import LogPage
 from tags.pages.logs import LogsExport, LogsPage
 from tags.pages.overview import OverviewPage
@@ -19,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("logs/", LogsPage.as_view(), name="logs"),
     path("logs/export.csv", LogsExport.as_view(), name="logs-export"),
     path("logs/<uuid:pk>/", LogPage.as_view(), name="log"),
+    path("books/", BooksPage.as_view(), name="books"),
     path("reports/", ReportsPage.as_view(), name="reports"),
     path("reports/export.csv", ReportExport.as_view(), name="reports-export"),
     path("reports/focus.csv", FocusExport.as_view(), name="reports-focus"),

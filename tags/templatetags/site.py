@@ -43,6 +43,33 @@ def navigation(context: Mapping[str, Any]) -> dict[str, Any]:
     return {"links": shown, "here": here}
 
 
+ABOUT = {
+    "overview": "spend, forecast, what needs you",
+    "tags": "budgets of tags: create, raise, block",
+    "keys": "who may call, with what",
+    "prices": "what is on offer, and its price",
+    "logs": "single calls, and why they cost what they did",
+    "reports": "any two dimensions; CSV and FOCUS",
+    "try": "a call, checked or real",
+    "books": "are they right?",
+}
+
+
+@register.inclusion_tag("tags/_page_links.html", takes_context=True)
+def page_links(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Our pages as the admin's front page offers them."""
+    request: HttpRequest = context["request"]
+    listed = (*LINKS, ("books", "Books", ("spend.view_jobrun",)))
+    links = [(_link(request, *link), ABOUT[link[0]]) for link in listed]
+    return {
+        "links": [
+            {"text": link.text, "address": link.address, "about": about}
+            for link, about in links
+            if link is not None
+        ]
+    }
+
+
 @register.simple_tag(takes_context=True)
 def here(context: Mapping[str, Any], **changes: Any) -> str:
     """The present query with these changes; what becomes empty is left out, and so are cursors."""

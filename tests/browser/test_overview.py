@@ -52,3 +52,20 @@ def test_an_owner_has_his_tags(visit, log_in, site, look):
     page.goto("/")
     expect(page.get_by_role("heading", name="support")).to_be_visible()
     look(page, "overview-owner")
+
+
+def test_the_books_are_counted_and_shown(page, site, look):
+    site.rows(
+        """insert into spend_jobrun (job, started_at, finished_at, last_success_at, outcome)
+           values ('reconcile', now(), now(), now(), %s) on conflict (job) do nothing""",
+        '{"ok": true, "checked_at": "2026-11-25T10:00:00Z", "since": "2026-11-01T00:00:00Z",'
+        ' "windows": 412, "windows_ok": 412, "rows": 5120, "reservations_open": 0, "overruns": 0,'
+        ' "corrections": 0, "differences": [], "audit_head": null,'
+        ' "counts": {"spent": 0, "reserved": 0, "rollup": 0, "strict_over_limit": 0}}',
+    )
+    page.goto("/books/")
+    expect(page.locator("#verdict-title")).to_contain_text("412 windows agree")
+    look(page, "books")
+    page.goto("/admin/")
+    page.locator("#content-main").get_by_role("link", name="Books").first.click()
+    expect(page.locator("#page-title")).to_have_text("Books")
