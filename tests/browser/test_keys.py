@@ -27,7 +27,7 @@ def test_its_life(page, site, look):
     page.goto("/keys/")
     look(page, "keys", widths=(320,))
     page.get_by_role("link", name="Create New Key").click()
-    page.get_by_label("Alias", exact=True).fill("browser-key")
+    page.get_by_label("Alias", exact=True).fill("page-key")
     page.get_by_label("Tags it adds to every call").fill("team:search")
     page.get_by_label("Tags that a client may add").select_option("listed")
     page.get_by_label("Globs, if only some").fill("team:*")
@@ -70,11 +70,11 @@ def test_its_life(page, site, look):
     page.get_by_role("link", name="Delete").click()
     button = page.get_by_role("dialog").get_by_role("button", name="Delete")
     expect(button).to_be_disabled()
-    page.get_by_role("dialog").get_by_label("Name of the key").fill("browser-key")
+    page.get_by_role("dialog").get_by_label("Name of the key").fill("page-key")
     button.click()
     expect(page.locator(".messagelist")).to_contain_text("stops within a second")
-    page.get_by_label("Search").fill("browser-key")
-    expect(page.locator("#keys")).to_contain_text("No key matches 'browser-key'")
+    page.get_by_label("Search").fill("page-key")
+    expect(page.locator("#keys")).to_contain_text("No key matches 'page-key'")
 
 
 def test_it_works_without_scripts(visit, complaints):
