@@ -54,7 +54,7 @@ def test_it_filters_by_links_and_forms(visit, javascript):
     page.locator("#chip-all").click()
     page.get_by_label("Sort by").select_option("name")
     if not javascript:
-        page.get_by_role("button", name="Search").click()
+        page.get_by_role("button", name="Search", exact=True).click()
     expect(page.locator("table.roster tbody tr").first).to_contain_text("customer-acme")
     expect(page).to_have_url(re.compile(r"sort=name"))
     page.locator("#sort-spend").click()
