@@ -4,10 +4,11 @@ Calls are summed by tag set first, each once; only then is a set counted under e
 margins over tags come from the sums themselves, never from adding up tags.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from operator import sub
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -38,11 +39,10 @@ TIMES = ("day", "week", "month")
 MEASURES = (
     "cost", "requests", "failed", "refused", "prompt_tokens", "cached_tokens", "completion_tokens",
 )  # fmt: skip
-TOTALS = ", ".join(f"sum({name})" for name in MEASURES)
+TOTALS = ", ".join(f"sum({name})::bigint" for name in MEASURES)
 
 
-@dataclass(frozen=True, slots=True)
-class Sums:
+class Sums(NamedTuple):
     """Cost in nano-dollars; requests are all calls but refused ones."""
 
     cost: int = 0
@@ -53,11 +53,14 @@ class Sums:
     cached_tokens: int = 0
     completion_tokens: int = 0
 
-    def __add__(self, other: "Sums") -> "Sums":
-        return Sums(*(getattr(self, name) + getattr(other, name) for name in MEASURES))
-
     def __sub__(self, other: "Sums") -> "Sums":
-        return Sums(*(getattr(self, name) - getattr(other, name) for name in MEASURES))
+        return Sums(*map(sub, self, other))
+
+    @classmethod
+    def of(cls, parts: Iterable["Sums"]) -> "Sums":
+        """Of thousands at once, column by column."""
+        listed = list(parts)
+        return cls(*map(sum, zip(*listed, strict=True))) if listed else cls()
 
 
 NOTHING = Sums()
@@ -86,7 +89,7 @@ def read_pivot(scope: Scope, row: str, column: str | None) -> Pivot:
     """
     found = Pivot()
     for kind, r, c, alias, is_bare, *numbers in _rows(scope, row, column):
-        sums = Sums(*map(int, numbers))
+        sums = Sums(*numbers)
         match kind:
             case "cell":
                 found.cells[(r, c)] = sums
@@ -95,13 +98,13 @@ def read_pivot(scope: Scope, row: str, column: str | None) -> Pivot:
                 if alias:
                     found.aliases[r] = alias
             case "column":
-                found.columns[c] = found.columns.get(c, NOTHING) + sums
+                found.columns[c] = Sums.of((found.columns.get(c, NOTHING), sums))
                 if alias:
                     found.aliases[c] = alias
                 if is_bare:
                     found.untagged[c] = sums
             case _:
-                found.total += sums
+                found.total = Sums.of((found.total, sums))
                 if is_bare:
                     found.untagged_total = sums
     return found
@@ -163,19 +166,23 @@ def pivot_query(row: str, column: str | None) -> str:
         ]  # fmt: skip
     plain = [side for side in (r, c) if side.name in PLAIN]
     named = "".join(f", {PLAIN[side.name or '']} as {side.letter}" for side in plain)
+    kept = "".join(f", called.{side.letter}" for side in plain)
     alias = "max(r.key_alias)" if "key" in (row, column) else "null::text"
-    sums = ", ".join(f"sum(r.{name}) as {name}" for name in MEASURES)
+    sums = ", ".join(f"sum(r.{name})::bigint as {name}" for name in MEASURES)
     groups = "".join(f", {PLAIN[side.name or '']}" for side in plain)
     return f"""
-with sums as materialized (
-  select s.id, s.tags{named}, {alias} as alias, {sums}
-    from spend_rollup r join spend_tagset s on s.id = r.tag_set_id
+with called as materialized (
+  select r.tag_set_id{named}, {alias} as alias, {sums}
+    from spend_rollup r
    where r.span = %(span)s and r.starts_at >= %(starts_at)s and r.starts_at < %(ends_at)s
      and (%(sets)s::bigint[] is null or r.tag_set_id = any(%(sets)s))
      and (%(key_alias)s::text is null or r.key_alias = %(key_alias)s)
      and (%(key_id)s::uuid is null or r.key_id = %(key_id)s)
      and (%(model)s::text is null or r.model = %(model)s)
-   group by s.id, s.tags{groups}
+   group by r.tag_set_id{groups}
+), sums as materialized (
+  select s.tags{kept}, called.alias, {", ".join(f"called.{name}" for name in MEASURES)}
+    from called join spend_tagset s on s.id = called.tag_set_id
 )
 {" union all ".join(parts)}
 """

@@ -3,7 +3,7 @@
 A sum over tags is more than the bill where calls have several; the footer says by how much.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -95,7 +95,7 @@ class Layout:
         return self._line(name, self._parts([value]), total, value=value, **compared)
 
     def rest_of(self, values: Sequence[Value]) -> Line:
-        total = _sum(self.found.rows[value] for value in values)
+        total = Sums.of(self.found.rows[value] for value in values)
         return self._line(OTHER, self._parts(values), total, is_other=True)
 
     def footer(self) -> list[Line]:
@@ -111,7 +111,7 @@ class Layout:
             return [untagged, everything]
         by_tag = self._parts(list(found.rows))
         over = [c - a - b for a, b, c in zip(by_tag, bare, whole, strict=True)]
-        over_all = found.total - found.untagged_total - _sum(found.rows.values())
+        over_all = found.total - found.untagged_total - Sums.of(found.rows.values())
         return [self._line("Counted more than once", over, over_all), untagged, everything]
 
     def _line(self, name: str, cells: Sequence[Sums], total: Sums, **more: Any) -> Line:
@@ -124,12 +124,14 @@ class Layout:
         columns = [[column] for column in self.columns]
         if self.columns_left:
             columns.append(list(self.columns_left))
-        return [_sum(cells.get((r, c), NOTHING) for r in rows for c in group) for group in columns]
+        return [
+            Sums.of(cells.get((r, c), NOTHING) for r in rows for c in group) for group in columns
+        ]
 
     def _margin(self, of: Mapping[Value, Sums]) -> list[Sums]:
         sums = [of.get(value, NOTHING) for value in self.columns]
         if self.columns_left:
-            sums.append(_sum(of.get(value, NOTHING) for value in self.columns_left))
+            sums.append(Sums.of(of.get(value, NOTHING) for value in self.columns_left))
         return sums
 
 
@@ -159,10 +161,3 @@ def _ranked(
 def _compared(now: Sums, before: Sums, measure: str) -> dict[str, Any]:
     new, old = value_of(now, measure) or 0, value_of(before, measure) or 0
     return {"change": change_percent(new, old), "is_new": not old and bool(new)}
-
-
-def _sum(sums: Iterable[Sums]) -> Sums:
-    total = NOTHING
-    for part in sums:
-        total += part
-    return total

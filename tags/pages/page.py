@@ -28,8 +28,10 @@ from spend.rollover import database_now
 
 READ_SECONDS_MAX = 5
 # What pages read is at the near end of an index, and in memory; else a whole table may be read.
+# What they sum up fits into memory too; by default it would go to the disk.
 LOCALLY = """
-select set_config('statement_timeout', %s, true), set_config('random_page_cost', '1.1', true)
+select set_config('statement_timeout', %s, true), set_config('random_page_cost', '1.1', true),
+       set_config('work_mem', '64MB', true)
 """
 
 

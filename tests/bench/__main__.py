@@ -1,4 +1,4 @@
-"""One command for every figure: `python -m tests.bench gateway | streams | ledger | install`."""
+"""One command for every figure: `python -m tests.bench gateway | streams | ledger | pages`."""
 
 import argparse
 import signal
@@ -8,6 +8,7 @@ from types import FrameType
 from tests.bench.gateway import STARTERS, measure_gateway
 from tests.bench.ledger import measure_ledger
 from tests.bench.machine import BenchFailed
+from tests.bench.pages import measure_pages
 from tests.bench.peers import install_peers
 from tests.bench.streams import measure_streams
 
@@ -26,6 +27,10 @@ def read_arguments() -> argparse.Namespace:
     streams.add_argument("--interval-ms", type=int, default=250)
     ledger = benches.add_parser("ledger", help="reserve and settle, by batch size and connections")
     ledger.add_argument("--seconds", type=float, default=2)
+    pages = benches.add_parser("pages", help="every page and report on a long log")
+    pages.add_argument("--rows", type=int, default=1_000_000)
+    pages.add_argument("--tags", type=int, default=2_000)
+    pages.add_argument("--rounds", type=int, default=7)
     benches.add_parser("install", help="LiteLLM and Portkey, each into a folder of its own")
     return options.parse_args()
 
@@ -50,6 +55,8 @@ def main() -> int:
                 )
             case "ledger":
                 measure_ledger(seconds=chosen.seconds)
+            case "pages":
+                measure_pages(rows=chosen.rows, tags=chosen.tags, rounds=chosen.rounds)
             case "install":
                 install_peers()
     except BenchFailed as failure:
