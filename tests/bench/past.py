@@ -28,7 +28,8 @@ select (left(hex, 8) || '-' || substr(hex, 9, 4) || '-7000-8000-' || lpad(to_hex
          || '00')::uuid,
        at, at + interval '1 second', case when failed then 'failure' else 'success' end,
        case when failed then 502 else 200 end, 'chat/completions', false, false, k.id, k.alias,
-       s.id, 'model-' || (s.n + called.n %% 2) %% {models}, 1000, 200, '{{"input": 1000, "output": 200}}',
+       s.id, 'model-' || (s.n + called.n %% 2) %% {models}, 1000, 200,
+       '{{"input": 1000, "output": 200}}',
        case when failed then 'none' else 'upstream' end, case when failed then 0 else amount end,
        case when w.id is null then '{{}}' else array[w.id] end,
        case when w.id is null then '{{}}' else array[amount] end, '{{}}'
