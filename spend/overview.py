@@ -23,34 +23,43 @@ Stack = Literal["model", "key"]
 ROWS_MAX = 6
 NOTHING = Nanos(0)
 
-# Sums of whole tag sets come first: only those are counted under each of their tags.
+# One pass over the roll-ups gives the sums by tag set, by key, and by day and series. Totals are
+# those of the tag sets; only these are counted under each of their tags.
 QUERY = f"""
-with cells as materialized (
-  select r.tag_set_id, r.model, r.key_id, r.key_alias, r.starts_at,
-         r.starts_at >= %(starts_at)s as is_now, r.cost, r.requests, r.failed, r.refused,
-         r.estimated
+with grouped as materialized (
+  select grouping(r.tag_set_id) = 0 as is_set, grouping(r.starts_at) = 0 as is_day,
+         r.tag_set_id, r.key_id, r.starts_at, {{model}} as model, max(r.key_alias) as alias,
+         sum(r.cost) filter (where {{is_now}}) as cost,
+         sum(r.requests) filter (where {{is_now}}) as requests,
+         sum(r.failed) filter (where {{is_now}}) as failed,
+         sum(r.refused) filter (where {{is_now}}) as refused,
+         sum(r.estimated) filter (where {{is_now}}) as estimated,
+         sum(r.cost) filter (where not {{is_now}}) as cost_before,
+         sum(r.requests) filter (where not {{is_now}}) as requests_before
     from spend_rollup r
    where r.span = 'day'
      and (r.starts_at >= %(starts_at)s and r.starts_at < %(ends_at)s
           or r.starts_at >= %(before_starts_at)s and r.starts_at < %(before_ends_at)s)
+   group by grouping sets ((r.tag_set_id), (r.key_id), ({{series}}))
 ), by_set as materialized (
-  select tag_set_id, coalesce(sum(cost) filter (where is_now), 0) as cost,
-         coalesce(sum(cost) filter (where not is_now), 0) as before,
-         coalesce(sum(refused) filter (where is_now), 0) as refused
-    from cells group by tag_set_id
+  select s.tags, coalesce(g.cost, 0) as cost, coalesce(g.cost_before, 0) as before,
+         coalesce(g.refused, 0) as refused
+    from grouped g join spend_tagset s on s.id = g.tag_set_id where g.is_set
 ), by_tag as materialized (
   select tag.name, sum(cost) as cost, sum(before) as before, sum(refused) as refused
-    from by_set join spend_tagset s on s.id = by_set.tag_set_id
-         cross join unnest(s.tags) as tag(name)
-   group by tag.name
+    from by_set cross join unnest(by_set.tags) as tag(name) group by tag.name
 )
-select case when is_now then 'total' else 'before' end as part, null::text as name,
-       null::uuid as key_id, null::date as day, sum(cost) as cost, sum(requests) as requests,
-       sum(failed) as failed, sum(refused) as refused, sum(estimated) as estimated
-  from cells group by is_now
+select 'total' as part, null::text as name, null::uuid as key_id, null::date as day,
+       coalesce(sum(cost), 0) as cost, coalesce(sum(requests), 0) as requests,
+       coalesce(sum(failed), 0) as failed, coalesce(sum(refused), 0) as refused,
+       coalesce(sum(estimated), 0) as estimated
+  from grouped where is_set
+union all
+select 'before', null, null, null, coalesce(sum(cost_before), 0),
+       coalesce(sum(requests_before), 0), 0, 0, 0 from grouped where is_set
 union all
 select 'untagged', null, null, null, coalesce(sum(cost), 0), 0, 0, 0, 0
-  from by_set join spend_tagset s on s.id = by_set.tag_set_id where s.tags = '{{}}'
+  from by_set where tags = '{{{{}}}}'
 union all
 select 'tags', null, null, null, coalesce(sum(cost), 0), 0, 0,
        count(*) filter (where refused > 0), 0 from by_tag
@@ -61,17 +70,27 @@ union all
 (select 'change', name, null, null, cost, before, 0, 0, 0 from by_tag where cost <> before
   order by abs(cost - before) desc, name limit {ROWS_MAX})
 union all
-(select 'key', max(key_alias), key_id, null, sum(cost), 0, 0, 0, 0 from cells where is_now
-  group by key_id having sum(cost) > 0 order by sum(cost) desc, key_id limit {ROWS_MAX})
+(select 'key', alias, key_id, null, cost, 0, 0, 0, 0 from grouped
+  where not is_set and not is_day and cost > 0 order by cost desc, key_id limit {ROWS_MAX})
 union all
-select 'day', model, null, (starts_at at time zone %(zone)s)::date, sum(cost), 0, 0, 0, 0
-  from cells where is_now and %(stack)s = 'model' group by starts_at, model
-union all
-select 'day', max(key_alias), key_id, (starts_at at time zone %(zone)s)::date, sum(cost), 0, 0, 0, 0
-  from cells where is_now and %(stack)s = 'key' group by starts_at, key_id
+select 'day', {{name}}, {{key_id}}, (starts_at at time zone %(zone)s)::date, cost, 0, 0, 0, 0
+  from grouped where is_day and cost is not null
 union all
 select 'first', min(starts_at)::text, null, null, 0, 0, 0, 0, 0 from spend_rollup where span = 'day'
 """
+IS_NOW = "r.starts_at >= %(starts_at)s"
+QUERIES = {
+    "model": QUERY.format(
+        model="r.model", series="r.starts_at, r.model", name="model", key_id="null", is_now=IS_NOW
+    ),
+    "key": QUERY.format(
+        model="null::text",
+        series="r.starts_at, r.key_id",
+        name="alias",
+        key_id="key_id",
+        is_now=IS_NOW,
+    ),
+}
 DAYS = """
 select starts_at, sum(cost) from spend_rollup
  where span = 'day' and starts_at >= %(since)s group by starts_at order by starts_at
@@ -132,10 +151,9 @@ def read_overview(covered: Range, before: Range, *, stack: Stack = "model") -> O
         "before_starts_at": before.starts_at,
         "before_ends_at": before.ends_at,
         "zone": settings.REPORT_TIME_ZONE,
-        "stack": stack,
     }
     with connection.cursor() as cursor:
-        cursor.execute(QUERY, parameters)
+        cursor.execute(QUERIES[stack], parameters)
         return _overview(cursor.fetchall())
 
 
