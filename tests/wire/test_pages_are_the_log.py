@@ -97,13 +97,22 @@ def held_for(tag):
 
 
 def look(pages, tag, other):
-    """What the list, the tag's page, its breakdown and its file say, all of the last 7 days."""
+    """What the list, the tag's page, the Overview and a report say, all of the last 7 days."""
     listed = pages.get(f"/tags/?range=7d&q={tag.name}").context
     (row,) = listed["roster"].rows
     shown = pages.get(f"/tags/{tag.pk}/?range=7d").context
     broken = pages.get(f"/tags/{tag.pk}/breakdown/?range=7d&by=key").context
     (budget,) = shown["rows"]
     bill, figures, total = listed["bill"], shown["figures"], broken["total"]
+    opening = pages.get("/?range=7d").context["found"]
+    reported = pages.get("/reports/?range=7d&rows=tag&columns=day").context["table"]
+    *_, untagged, everything = reported.footer
+    (line,) = [line for line in reported.lines if line.value == tag.name]
+    assert (opening.total.cost, opening.total.requests, opening.untagged) == (
+        bill.cost, bill.requests, bill.untagged,
+    )  # fmt: skip
+    assert (everything.total, untagged.total, line.total) == (bill.cost, bill.untagged, row.cost)
+    assert sum(line.cells) == line.total
     assert (row.cost, row.requests) == (figures.spent, figures.requests)
     assert (row.spent, row.reserved) == (budget.standing.spent, budget.standing.reserved)
     return {
