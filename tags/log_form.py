@@ -1,5 +1,6 @@
 """Log form: which calls somebody looks for, as typed <-> a search of the log within a range."""
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from spend.form_fields import DollarsField
 from spend.log_filters import LogSearch
 from spend.log_question import BadSearch, LogQuestion, parse_question
 from spend.models import CallStatus
+from spend.money import BadAmount, parse_dollars_text
 from spend.ranges import Range
 from spend.windows import midnight, open_zone
 from tags.names import BadTag, clean_tag
@@ -29,6 +31,8 @@ RANGES = {
 }
 YES_NO = (("", "any"), ("yes", "streamed"), ("no", "whole"))
 BAD_COST = "Enter dollars, such as 0.10 or 2."
+BAD_COST_TERM = "A cost is searched for as cost:>0.10 or cost:<2, in dollars."
+COST_TERM = re.compile(r"(?:^|(?<=\s))cost:([<>])=?\$?(\S*)")
 TOO_WIDE = (
     "That many days of single calls is too much to search at once. Take 92 days at most, or open"
     " the report."
@@ -117,8 +121,17 @@ class LogForm(forms.Form):
     day = DayField(widget=forms.HiddenInput)
 
     def clean_q(self) -> LogQuestion:
+        """`cost:>0.10` and `cost:<2` are taken out first: they say what two fields say."""
+        text = self.cleaned_data["q"]
+        self.typed_costs = {}
         try:
-            return parse_question(self.cleaned_data["q"])
+            for side, amount in COST_TERM.findall(text):
+                self.typed_costs["cost_min" if side == ">" else "cost_max"] = parse_dollars_text(
+                    amount
+                )
+            return parse_question(COST_TERM.sub("", text))
+        except BadAmount:
+            raise ValidationError(BAD_COST_TERM, code="invalid") from None
         except BadSearch as error:
             raise ValidationError(str(error), code="invalid") from None
 
@@ -149,8 +162,8 @@ class LogForm(forms.Form):
             any_of=_any_of(given["tag"], typed, visible),
             model_asked=given["model"] or typed.model,
             status=given["status"] or None,
-            cost_min=given["cost_min"],
-            cost_max=given["cost_max"],
+            cost_min=given["cost_min"] or self.typed_costs.get("cost_min"),
+            cost_max=given["cost_max"] or self.typed_costs.get("cost_max"),
             stream={"yes": True, "no": False}.get(given["stream"]),
             flag=given["flag"] or None,
             end_user=given["end_user"] or None,

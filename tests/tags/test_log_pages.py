@@ -296,3 +296,18 @@ def test_a_viewer_sees_all_in_few_queries(calls):
 def is_read(query):
     """Not one that only says how long others may take."""
     return not query.lower().startswith(("savepoint", "release", "set local"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "costs"),
+    [("cost:>0.10", [2, 1]), ("cost:<1", [0]), ("cost:>0.5 cost:<$1.5 tag:a", [1])],
+)
+def test_costs_are_searched_for_in_words(root, typed, costs):
+    for n in range(3):
+        make_past_call(tags=("a",), cost=dollars(str(n)), ago=timedelta(minutes=5 - n))
+
+    shown = root.get("/logs/", {"q": typed}).context["calls"]
+
+    assert [one.call.cost for one in shown] == [dollars(str(n)) for n in costs]
+    wrong = root.get("/logs/", {"q": "cost:>x"}).context["form"]
+    assert "cost:>0.10 or cost:<2" in str(wrong.errors.as_data()["q"])
