@@ -32,7 +32,8 @@ RANGES = {
 YES_NO = (("", "any"), ("yes", "streamed"), ("no", "whole"))
 BAD_COST = "Enter dollars, such as 0.10 or 2."
 BAD_COST_TERM = "A cost is searched for as cost:>0.10 or cost:<2, in dollars."
-COST_TERM = re.compile(r"(?:^|(?<=\s))cost:([<>])=?\$?(\S*)")
+COST_TERM = re.compile(r"(?:^|(?<=\s))cost:([<>]=?)\$?(\S*)")
+BEYOND = {">": 1, ">=": 0, "<": -1, "<=": 0}  # nano-dollars; the fields include their bounds
 TOO_WIDE = (
     "That many days of single calls is too much to search at once. Take 92 days at most, or open"
     " the report."
@@ -125,10 +126,9 @@ class LogForm(forms.Form):
         text = self.cleaned_data["q"]
         self.typed_costs = {}
         try:
-            for side, amount in COST_TERM.findall(text):
-                self.typed_costs["cost_min" if side == ">" else "cost_max"] = parse_dollars_text(
-                    amount
-                )
+            for sign, amount in COST_TERM.findall(text):
+                nanos = parse_dollars_text(amount) + BEYOND[sign]
+                self.typed_costs["cost_min" if sign[0] == ">" else "cost_max"] = nanos
             return parse_question(COST_TERM.sub("", text))
         except BadAmount:
             raise ValidationError(BAD_COST_TERM, code="invalid") from None
