@@ -138,8 +138,8 @@ class KeySummary(KeyPage):
         ranked = sorted(rows, key=lambda name: (-rows[name].cost, str(name)))[:TAGS_SHOWN]
         return [(str(name), rows[name].cost, named_address(str(name)), "") for name in ranked]
 
-    def _day(self, day: date) -> str:
-        return self._logs(first=day, last=day)
+    def _day(self, day: date, until: date) -> str:
+        return self._logs(first=day, last=until)
 
     def _logs(self, **asked: Any) -> str:
         """Keys are found in the log by the name that they had, or by their id."""

@@ -13,6 +13,7 @@ SERIES_MAX = 5
 OTHER = "Other"
 GAP = 0.2  # of a day's width
 WIDTH_MAX = 8.0  # a bar alone is still a bar
+DAYS_MAX = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class DayColumn:
     """`amounts` are in the order of the series; `total` is all of the day."""
 
     day: date
+    until: date  # the last day of it, which is `day` itself unless weeks are drawn
     x: float
     width: float
     segments: tuple[Segment, ...]
@@ -49,6 +51,11 @@ class StackedDays:
     columns: tuple[DayColumn, ...]
     series: tuple[Series, ...]
     ticks: tuple[int, ...]
+    step: str  # day or week
+
+    @property
+    def heading(self) -> str:
+        return "Weekly cost" if self.step == "week" else "Daily cost"
 
     @property
     def highest(self) -> DayColumn | None:
@@ -60,36 +67,61 @@ def stack_days(
     first: date,
     last: date,
     *,
-    link: Callable[[date], str] | None = None,
+    link: Callable[[date, date], str] | None = None,
     ranked: Sequence[str] | None = None,
 ) -> StackedDays:
     """The five largest names and the rest, of every day from `first` to `last`, both included.
 
+    More than DAYS_MAX are drawn as weeks from Monday, of which the first and last may be cut.
+
     `ranked` fixes which names are shown and their colours, as another chart of the page has them.
     """
     names = list(ranked) if ranked is not None else rank_names(costs)
-    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    table = [_amounts(costs.get(day, {}), names) for day in days]
+    spans = _spans(first, last)
+    table = [_amounts(_summed(costs, *span), names) for span in spans]
     totals = [sum(amounts) for amounts in table]
     has_other = any(amounts[-1] for amounts in table)
-    end, step = axis_end(max(totals, default=0)), WIDTH / max(len(days), 1)
+    end, step = axis_end(max(totals, default=0)), WIDTH / max(len(spans), 1)
     width = min(step * (1 - GAP), WIDTH_MAX)
     columns = tuple(
         DayColumn(
             day=day,
+            until=until,
             x=round(place * step + (step - width) / 2, 3),
             width=round(width, 3),
             segments=_segments(amounts, end),
             amounts=amounts if has_other else amounts[:-1],
             total=sum(amounts),
-            address=link(day) if link else "",
+            address=link(day, until) if link else "",
         )
-        for place, (day, amounts) in enumerate(zip(days, table, strict=True))
+        for place, ((day, until), amounts) in enumerate(zip(spans, table, strict=True))
     )
     sums = [sum(column) for column in zip(*table, strict=True)]
     shown = [*names, OTHER] if has_other else names
     series = tuple(Series(name, css_of(n, names), sums[n]) for n, name in enumerate(shown))
-    return StackedDays(columns, series, (end, end // 2, 0))
+    step_word = "day" if len(spans) == (last - first).days + 1 else "week"
+    return StackedDays(columns, series, (end, end // 2, 0), step_word)
+
+
+def _spans(first: date, last: date) -> list[tuple[date, date]]:
+    """Days, or weeks where there are too many days to be seen; both ends included."""
+    count = (last - first).days + 1
+    if count <= DAYS_MAX:
+        days = [first + timedelta(days=n) for n in range(count)]
+        return [(day, day) for day in days]
+    monday = first - timedelta(days=first.weekday())
+    mondays = [monday + timedelta(days=n) for n in range(0, (last - monday).days + 1, 7)]
+    return [(max(day, first), min(day + timedelta(days=6), last)) for day in mondays]
+
+
+def _summed(costs: Mapping[date, Mapping[str, int]], first: date, last: date) -> Mapping[str, int]:
+    if first == last:
+        return costs.get(first, {})
+    sums: dict[str, int] = {}
+    for n in range((last - first).days + 1):
+        for name, amount in costs.get(first + timedelta(days=n), {}).items():
+            sums[name] = sums.get(name, 0) + amount
+    return sums
 
 
 def rank_names(costs: Mapping[date, Mapping[str, int]]) -> list[str]:

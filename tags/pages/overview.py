@@ -129,8 +129,8 @@ class OverviewPage(Page):
         except NoReverseMatch:
             return self.logs()
 
-    def _day(self, day: date) -> str:
-        return f"{reverse('logs')}?{urlencode({'first': day, 'last': day})}"
+    def _day(self, day: date, until: date) -> str:
+        return f"{reverse('logs')}?{urlencode({'first': day, 'last': until})}"
 
     def _roster(self, owner_id: int | None = None) -> Roster:
         """With the highest share used first, so that those who need somebody are among them."""

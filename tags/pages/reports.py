@@ -165,8 +165,8 @@ class ReportsPage(ReportQuestion):
             parts[name] = parts.get(name, 0) + sums.cost
         return stack_days(costs, max(first, min(costs)), last, link=self._day)
 
-    def _day(self, day: date) -> str:
-        return self._logs({"first": day, "last": day})
+    def _day(self, day: date, until: date) -> str:
+        return self._logs({"first": day, "last": until})
 
     def _bars(self, table: ReportTable) -> list[tuple[str, int, str, str]]:
         """The largest rows, where there is no chart of days."""

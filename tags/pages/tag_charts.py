@@ -56,7 +56,7 @@ def burn_rows(window: Window) -> list[tuple[datetime, int, int]]:
 
 
 def day_chart(
-    breakdown: Breakdown, covered: Range, time_zone: str, link: Callable[[date], str]
+    breakdown: Breakdown, covered: Range, time_zone: str, link: Callable[[date, date], str]
 ) -> StackedDays | None:
     """From the first call on, if that is later; None before there is one."""
     if breakdown.first_at is None:
@@ -70,7 +70,7 @@ def stack_range(
     first_at: datetime,
     covered: Range,
     time_zone: str,
-    link: Callable[[date], str],
+    link: Callable[[date, date], str],
 ) -> StackedDays:
     """Day, name and cost of each part, over the days of the range from the first call on."""
     first, last = days_of(covered, time_zone)

@@ -2,6 +2,7 @@
 
 from datetime import date
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -67,8 +68,11 @@ class SummaryTab(TagPage):
             self.tag, self.rows, covered, before, stack=stack, today=self.today, now=self.now
         )
 
-    def _day(self, day: date) -> str:
-        return self.address("logs", day=day.isoformat())
+    def _day(self, day: date, until: date) -> str:
+        if day == until:
+            return self.address("logs", day=day.isoformat())
+        query = {"tag": self.name, "first": day, "last": until}
+        return f"{reverse('logs')}?{urlencode(query)}"
 
     def _lists(self, found: Breakdown) -> list[Any]:
         """Heading, noun, rows for a list of bars. Shares of other tags overlap."""

@@ -59,7 +59,12 @@ def test_it_scales_a_list_to_its_largest():
 
 def test_it_stacks_the_five_largest_and_the_rest():
     names = {name: 10 - n for n, name in enumerate("abcdefg")}
-    chart = stack_days({FIRST: names, FIRST + 2 * DAY: {"a": 1}}, FIRST, FIRST + 2 * DAY, link=str)
+    chart = stack_days(
+        {FIRST: names, FIRST + 2 * DAY: {"a": 1}},
+        FIRST,
+        FIRST + 2 * DAY,
+        link=lambda day, _: str(day),
+    )
 
     assert [(series.name, series.css, series.total) for series in chart.series] == [
         ("a", "s1", 11), ("b", "s2", 9), ("c", "s3", 8), ("d", "s4", 7), ("e", "s5", 6),
@@ -110,3 +115,17 @@ def test_it_marks_where_it_ran_out_and_needs_no_points():
 
     assert (chart.spent, chart.forecast, chart.band) == ("M0,100L10,100", "", "")
     assert (chart.limit, chart.soft, chart.out) == (None, None, 50)
+
+
+def test_many_days_are_drawn_as_weeks_that_add_up():
+    costs = {FIRST + n * DAY: {"a": 1, "b": n} for n in range(200)}
+
+    chart = stack_days(costs, FIRST, FIRST + 199 * DAY, link=lambda day, until: f"{day} {until}")
+
+    assert (chart.step, chart.heading) == ("week", "Weekly cost")
+    assert sum(column.total for column in chart.columns) == 200 + sum(range(200))
+    assert chart.columns[0].day == FIRST
+    assert chart.columns[-1].until == FIRST + 199 * DAY
+    assert all(column.day.weekday() == 0 for column in chart.columns[1:])
+    assert all(column.until.weekday() == 6 for column in chart.columns[:-1])
+    assert chart.columns[1].address == f"{chart.columns[1].day} {chart.columns[1].until}"
