@@ -56,6 +56,7 @@ class Audited:
 @admin.register(User)
 class AuditedUserAdmin(Audited, UserAdmin):
     thing = "user"
+    readonly_fields = ["last_login", "date_joined"]
 
     def described(self, row: Any) -> dict[str, Any]:
         """Never the password, nor its digest."""

@@ -77,7 +77,12 @@ class OverviewPage(Page):
         found = read_overview(self.chosen.covered, self.chosen.before, stack=self.stack)
         if found.first_at is None:
             usage = usage_of(FIRST_TAG, settings.TOLLGATE_URL)
-            return {"is_empty": True, "usage": usage, "key_address": _first_of("keys", KEYS)}
+            return {
+                "found": found,
+                "is_empty": True,
+                "usage": usage,
+                "key_address": _first_of("keys", KEYS),
+            }
         roster = self._roster()
         needy = [row for row in roster.rows if row.status in NEEDY][:NEEDY_SHOWN]
         complete_budgets(needy, self.now)

@@ -5,11 +5,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
+from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
+from spend.alert_words import headline
 from spend.breakdown import Breakdown, Part
 from spend.comparison import change_percent
+from spend.models import Alert, DeliveryState
 from spend.reports import Line, Scope, TooManyLines, Totals, report, total
 from tags.access import sees_all, visible_tags
 from tags.history import read_closed_windows, read_entries
@@ -23,6 +26,7 @@ STACKS = ("model", "key")
 GROUPS = {"model": "Model", "key": "Key", "day": "Day", "tag": "Seen with"}
 LINES_MAX = 1_000
 SHOWN_MAX = 8
+ALERTS_SHOWN = 2
 
 
 class SummaryTab(TagPage):
@@ -58,7 +62,17 @@ class SummaryTab(TagPage):
             "logs_address": self.address("logs"),
             "refused_address": self.address("logs", status="refused", range="today"),
             "breakdown_address": self.address("breakdown"),
+            "last_alerts": self._last_alerts(),
         }
+
+    def _last_alerts(self) -> list[tuple[str, Alert]]:
+        """The newest, each with what it says; `unsent` counts deliveries that are not there yet."""
+        if self.tag is None:
+            return []
+        unsent = ~Q(deliveries__state=DeliveryState.DELIVERED) & Q(deliveries__isnull=False)
+        alerts = Alert.objects.filter(window__budget__in=[row.budget.pk for row in self.rows])
+        counted = alerts.annotate(unsent=Count("deliveries", filter=unsent)).order_by("-id")
+        return [(headline(alert), alert) for alert in counted[:ALERTS_SHOWN]]
 
     def _read(self, stack: Any) -> TagSummary:
         covered, before = self.chosen.covered, self.chosen.before

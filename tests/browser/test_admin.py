@@ -1,12 +1,9 @@
 """The admin in a browser: every list and form, light and dark, wide and narrow; what scripts do."""
 
 import re
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
-
-from tests.browser.looks import LOOKS, take_picture
+from playwright.sync_api import expect
 
 LISTS = {
     "tags": "tags/tag",
@@ -26,6 +23,11 @@ LISTS = {
     "groups": "auth/group",
 }
 ADDED = ["tags", "budgets", "prices", "keys", "upstreams", "models", "users", "groups"]
+# Rules of axe that Django's own templates break: the search field, its help, inlines, select2.
+KNOWN = {
+    "label-title-only", "aria-prohibited-attr", "page-has-heading-one", "empty-table-header",
+    "aria-input-field-name", "scrollable-region-focusable",
+}  # fmt: skip
 DAILY = {"tags", "keys", "logs"}  # looked at in every run; the others look alike
 SEEDED = ["tags", "budgets", "windows", "logs", "tag-sets", "prices", "audit", "keys", "upstreams"]
 
@@ -34,68 +36,64 @@ def dosed(names):
     return [name if name in DAILY else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
-def look(page: Page, name: str, folder: Path) -> None:
-    """For people to look at; nothing may stick out at the side."""
-    expect(page.locator("#site-name")).to_have_text("TOLLGATE")
-    for theme, width in LOOKS:
-        page.emulate_media(color_scheme=theme)
-        page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        take_picture(page, folder / f"admin-{name}-{theme}-{width}.png")
+@pytest.fixture
+def look(look):
+    """As everywhere; Django's own templates break a few rules, and the list may only shrink."""
+    return lambda page, name: look(page, f"admin-{name}", known=KNOWN)
 
 
 @pytest.mark.parametrize("name", dosed(LISTS))
-def test_it_lists(page, screenshots, name):
+def test_it_lists(page, look, name):
     page.goto(f"/admin/{LISTS[name]}/")
 
     expect(page.locator("#content h1")).to_be_visible()
-    look(page, name, screenshots)
+    look(page, name)
 
 
 @pytest.mark.parametrize("name", dosed(ADDED))
-def test_it_offers_a_form_to_add(page, screenshots, name):
+def test_it_offers_a_form_to_add(page, look, name):
     page.goto(f"/admin/{LISTS[name]}/add/")
 
     expect(page.get_by_role("button", name="Save", exact=True)).to_be_visible()
-    look(page, f"{name}-add", screenshots)
+    look(page, f"{name}-add")
 
 
 @pytest.mark.parametrize("name", dosed([*SEEDED, "models", "users"]))
-def test_it_shows_one(page, screenshots, name):
+def test_it_shows_one(page, look, name):
     page.goto(f"/admin/{LISTS[name]}/")
 
     page.locator("#result_list tbody tr").first.get_by_role("link").first.click()
 
     expect(page.locator("#content h2").first).to_be_visible()
-    look(page, f"{name}-one", screenshots)
+    look(page, f"{name}-one")
 
 
 @pytest.mark.parametrize("name", dosed(["tags", "models"]))
-def test_it_asks_before_it_deletes(page, screenshots, name):
+def test_it_asks_before_it_deletes(page, look, name):
     page.goto(f"/admin/{LISTS[name]}/")
     page.locator("#result_list tbody tr").first.get_by_role("link").first.click()
 
     page.get_by_role("link", name="Delete", exact=True).click()
 
     expect(page.get_by_role("button", name="Yes, delete it")).to_be_visible()
-    look(page, f"{name}-delete", screenshots)
+    look(page, f"{name}-delete")
 
 
-def test_it_opens_with_the_panel(page, screenshots):
+def test_it_opens_with_the_panel(page, look):
     page.goto("/admin/")
 
     expect(page.locator("#panel")).to_contain_text("Tags over budget")
-    look(page, "index", screenshots)
+    look(page, "index")
 
 
-def test_it_asks_who_is_there(browser, site, screenshots):
+def test_it_asks_who_is_there(browser, site, look):
     context = browser.new_context(base_url=site.url)
     page = context.new_page()
 
     page.goto("/admin/tags/tag/")
 
     expect(page).to_have_url(re.compile(r"/admin/login/\?next="))
-    look(page, "login", screenshots)
+    look(page, "login")
     context.close()
 
 
@@ -111,7 +109,7 @@ def test_it_keeps_the_theme_that_was_chosen(page):
     expect(page.locator("html")).to_have_attribute("data-theme", chosen)
 
 
-def test_it_makes_a_pot_and_a_tag_that_draws_on_it(page, screenshots):
+def test_it_makes_a_pot_and_a_tag_that_draws_on_it(page, look):
     page.goto("/admin/spend/budget/add/")
     page.get_by_label("Name").fill("browser-pot")
     page.get_by_label("Limit:", exact=True).fill("9000")
@@ -130,7 +128,7 @@ def test_it_makes_a_pot_and_a_tag_that_draws_on_it(page, screenshots):
     page.locator("#draws-2-0 .select2-selection").click()
     page.locator(".select2-search__field").last.fill("browser")
     page.locator(".select2-results__option", has_text="browser-pot").click()
-    look(page, "tags-filled", screenshots)
+    look(page, "tags-filled")
     page.get_by_role("button", name="Save", exact=True).click()
 
     row = page.locator("#result_list tr", has_text="team:browser")
@@ -141,7 +139,7 @@ def test_it_makes_a_pot_and_a_tag_that_draws_on_it(page, screenshots):
     expect(page.locator("#draws-2-0 .select2-selection")).to_contain_text("browser-pot")
 
 
-def test_it_says_what_is_wrong_at_the_field(page, screenshots):
+def test_it_says_what_is_wrong_at_the_field(page, look):
     page.goto("/admin/tags/tag/add/")
     page.get_by_label("Name").fill("a,b")
     page.locator("#id_limit").fill("abc")
@@ -150,28 +148,28 @@ def test_it_says_what_is_wrong_at_the_field(page, screenshots):
     expect(page.locator(".field-name .errorlist")).to_contain_text("must not contain a comma")
     expect(page.locator(".field-limit .errorlist")).to_contain_text("Enter dollars")
     expect(page.locator("#id_limit")).to_have_value("abc")
-    look(page, "tags-wrong", screenshots)
+    look(page, "tags-wrong")
 
 
-def test_it_blocks_after_it_was_confirmed(page, screenshots):
+def test_it_blocks_after_it_was_confirmed(page, look):
     page.goto("/admin/tags/tag/?q=customer-acme")
     page.locator("#result_list .action-select").first.check()
     page.locator("select[name=action]").select_option("block")
     page.get_by_role("button", name="Go").click()
     expect(page.locator("#content")).to_contain_text("refused from now on")
-    look(page, "confirm", screenshots)
+    look(page, "confirm")
 
     page.get_by_role("button", name="Yes, go on").click()
 
     expect(page.locator("#result_list")).to_contain_text("Blocked")
 
 
-def test_it_shows_a_new_key_once(page, screenshots):
+def test_it_shows_a_new_key_once(page, look):
     page.goto("/admin/proxy/apikey/add/")
     page.get_by_label("Alias").fill("browser-key")
     page.get_by_role("button", name="Save", exact=True).click()
     secret = page.get_by_label("The key's secret").input_value()
-    look(page, "keys-created", screenshots)
+    look(page, "keys-created")
 
     page.reload()  # sends the form again, as people do
 

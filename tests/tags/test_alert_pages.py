@@ -34,6 +34,9 @@ def test_it_shows_marks_channels_and_what_was_told(settings, viewer, django_asse
     assert "100% reached" not in text
     assert "e-mail ops@example.com" in text
     assert "Send a test" not in text
+    summary = text_of(viewer.get(f"/tags/{tag.pk}/"))
+    assert "Last alerts: team has used 80% of its budget" in summary
+    assert "1 not delivered" in summary
 
 
 def test_without_channels_it_says_how_to_set_them():
