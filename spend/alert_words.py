@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
-from spend.amounts import sum_text
+from spend.amounts import fine_text
 from spend.models import Alert, AlertKind
 from spend.money import parse_dollars
 from spend.windows import open_zone
@@ -39,7 +39,7 @@ def headline(alert: Alert) -> str:
 def body_of(alert: Alert) -> str:
     """The numbers, and where to look."""
     facts = alert.facts
-    lines = [f"{headline(alert)[:1].upper()}{headline(alert)[1:]}."]
+    lines = [f"{headline(alert)}."]  # as it is: it may begin with the name of a tag
     if facts.get("spent") is not None:
         limit = "no limit" if facts.get("limit") is None else _dollars(facts["limit"])
         line = f"Spent {_dollars(facts['spent'])} of {limit}"
@@ -62,7 +62,7 @@ def _who(facts: dict[str, Any]) -> str:
 
 def _dollars(amount: Any) -> str:
     """Facts hold dollars as JSON has them; their shortest text is exact up to 15 digits."""
-    return sum_text(parse_dollars(Decimal(str(amount))))
+    return fine_text(parse_dollars(Decimal(str(amount))))
 
 
 def _moment(text: str) -> str:

@@ -200,7 +200,7 @@ def test_mail_and_services_are_told_in_words(settings, monkeypatch):
 
     (message,) = mail.outbox
     assert message.subject == "Tollgate: team has used 80% of its budget"
-    assert "Spent $8.00 of $10.00." in message.body
+    assert message.body.startswith("team has used 80% of its budget.\nSpent $8.00 of $10.00.")
     assert asked[0]["title"] == message.subject
     rows = dict(AlertDelivery.objects.values_list("channel", "state"))
     assert sorted(rows.values()) == ["delivered", "delivered", "waiting"]
@@ -223,3 +223,11 @@ def test_pauses_grow_to_an_hour():
 
     assert timedelta(seconds=5) <= pauses[0] <= timedelta(seconds=10)
     assert timedelta(minutes=30) <= pauses[-1] <= timedelta(hours=1)
+
+
+def test_a_tiny_budget_can_be_read():
+    tag = make_tag("team", limit="0.00005")
+    spend(tag, "0.0000444")
+    raise_alerts()
+
+    assert "Spent $0.00004440 of $0.00005000." in body_of(Alert.objects.get())
