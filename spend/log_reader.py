@@ -29,6 +29,13 @@ PROBE = """
      cross join lateral ({matches}) l
      order by l.id {order} limit %s offset %s
 """
+# A transaction around it may have less time already.
+SHORTEN = """
+with earlier as materialized (select current_setting('statement_timeout') as allowed)
+select allowed, set_config('statement_timeout',
+         case when allowed = '0' or allowed::interval > %s::interval then %s else allowed end, true)
+  from earlier
+"""
 
 
 class SearchTooSlow(Exception):
@@ -83,10 +90,11 @@ def seconds_max(seconds: int) -> Iterator[None]:
     try:
         with transaction.atomic():
             with connection.cursor() as cursor:
-                cursor.execute(f"set local statement_timeout = '{seconds}s'")
+                cursor.execute(SHORTEN, [f"{seconds}s"] * 2)
+                earlier, _ = cursor.fetchone()
             yield
             with connection.cursor() as cursor:  # of a transaction that goes on around this one
-                cursor.execute("set local statement_timeout to default")
+                cursor.execute("select set_config('statement_timeout', %s, true)", [earlier])
     except OperationalError as error:
         if isinstance(error.__cause__, psycopg.errors.QueryCanceled):
             raise SearchTooSlow from None

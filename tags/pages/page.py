@@ -31,7 +31,7 @@ READ_SECONDS_MAX = 5
 # What they sum up fits into memory too; by default it would go to the disk.
 LOCALLY = """
 select set_config('statement_timeout', %s, true), set_config('random_page_cost', '1.1', true),
-       set_config('work_mem', '64MB', true)
+       set_config('work_mem', '64MB', true), clock_timestamp()
 """
 
 
@@ -104,7 +104,10 @@ class Page(View):
             return to_login(request)
         self._turn_away(request)
         reads = request.method in ("GET", "HEAD") and not self.is_streamed
-        with timezone.override(settings.REPORT_TIME_ZONE), snapshot() if reads else no_snapshot():
+        reading = snapshot() if reads else no_snapshot()
+        with timezone.override(settings.REPORT_TIME_ZONE), reading as read_at:
+            if read_at is not None:
+                self.now = read_at
             answer = super().dispatch(request, *args, **kwargs)
         patch_vary_headers(answer, ["HX-Request"])
         add_never_cache_headers(answer)
@@ -142,16 +145,17 @@ def closing(answer: HttpResponse) -> HttpResponse:
 
 
 @contextlib.contextmanager
-def snapshot() -> Iterator[None]:
-    """All reads see the same moment. Within a transaction, as tests have it, that one is used."""
+def snapshot() -> Iterator[datetime | None]:
+    """All reads see the same moment, which is told. In tests, a transaction's."""
     if connection.in_atomic_block:
-        yield
+        yield None
         return
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("set transaction isolation level repeatable read, read only")
             cursor.execute(LOCALLY, [_milliseconds()])
-        yield
+            *_, read_at = cursor.fetchone()
+        yield read_at
 
 
 @contextlib.contextmanager
