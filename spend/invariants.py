@@ -17,7 +17,7 @@ PROMISES = {
     "overlap": "The windows of one budget do not overlap.",
     "duplicate_row": "A call is in flight or in the log, never both.",
     "orphan_row": "A correction corrects a call that is in the log.",
-    "rollup": "The sums by hour and by day equal the log.",
+    "rollup": "The sums by hour, day and month equal the log.",
     "overdue_reservation": "No call in flight outlives its time by more than 30 seconds.",
     "audit_chain": "No entry of the audit was changed, removed or slipped in.",
     "guard_missing": "The triggers and constraints that guard the books are in force.",
@@ -100,7 +100,9 @@ ROLLUP = """
                  + coalesce((l.usage ->> 'cache_write_1h')::bigint, 0)) cache_write_tokens
         from spend_spendlog l,
              lateral (values ('hour', date_trunc('hour', at, 'UTC')),
-                             ('day', date_trunc('day', at, %(day_zone)s))) as s(span, starts_at)
+                             ('day', date_trunc('day', at, %(day_zone)s)),
+                             ('month', date_trunc('month', at, %(day_zone)s)))
+             as s(span, starts_at)
        where l.id >= %(since_id)s and s.starts_at >= %(since)s
        group by 1, 2, 3, 4, 5)
     select span, starts_at, tag_set_id, key_id, model, l.cost as logged, r.cost as rolled_up,

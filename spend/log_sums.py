@@ -11,11 +11,12 @@ from django.db import connection
 
 from spend.log_filters import LogSearch, tag_sets
 from spend.money import Nanos
+from spend.pieces import in_range, pieces_of
 from spend.ranges import Range
 
-SUM = """
-select coalesce(sum(cost), 0), coalesce(sum(requests + refused), 0) from spend_rollup
- where span = %(span)s and starts_at >= %(starts_at)s and starts_at < %(ends_at)s
+SUM = f"""
+select coalesce(sum(cost), 0), coalesce(sum(requests + refused), 0) from spend_rollup r
+ where {in_range()}
    and (%(sets)s::bigint[] is null or tag_set_id = any(%(sets)s))
    and (%(keys)s::uuid[] is null or key_id = any(%(keys)s))
    and (%(model)s::text is null or model = %(model)s)
@@ -64,9 +65,7 @@ def read_log_sum(search: LogSearch, covered: Range) -> LogSum:
     sets = tag_sets(search)
     keys = search.keys
     parameters: dict[str, Any] = {
-        "span": covered.span,
-        "starts_at": covered.starts_at,
-        "ends_at": covered.ends_at,
+        **pieces_of(covered),
         "sets": None if sets is None else list(sets),
         "keys": keys,
         "model": search.model_asked,

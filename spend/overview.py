@@ -1,6 +1,6 @@
 """Overview: what all calls came to in a range and in the one before; by day, model, key and tag.
 
-One query over the roll-ups. Totals count each call once; a call with several tags is under each of
+Totals count each call once; a call with several tags is under each of
 them, so the tags' sum is told too, to say what is counted more than once.
 """
 
@@ -16,35 +16,32 @@ from django.db import connection
 from spend.buckets import Bucket, first_midnight
 from spend.forecast import PERIODS, WEEK, Course, Outlook, is_early, look_ahead, paced_periods
 from spend.money import Nanos
-from spend.ranges import Range
+from spend.pieces import in_range, pieces_of
+from spend.ranges import Range, days_of
+from spend.steps import is_by_month
 from spend.windows import midnight, open_zone
 
 Stack = Literal["model", "key"]
 ROWS_MAX = 6
 NOTHING = Nanos(0)
 
-# One pass over the roll-ups gives the sums by tag set, by key, and by day and series. Totals are
-# those of the tag sets; only these are counted under each of their tags.
+# Totals are those of the tag sets, each call in one of them; only these are counted under each of
+# their tags. What is drawn is read apart, as only that needs single days.
 QUERY = f"""
 with grouped as materialized (
-  select grouping(r.tag_set_id) = 0 as is_set, grouping(r.starts_at) = 0 as is_day,
-         r.tag_set_id, r.key_id, r.starts_at, {{model}} as model, max(r.key_alias) as alias,
-         sum(r.cost) filter (where {{is_now}}) as cost,
-         sum(r.requests) filter (where {{is_now}}) as requests,
-         sum(r.failed) filter (where {{is_now}}) as failed,
-         sum(r.refused) filter (where {{is_now}}) as refused,
-         sum(r.estimated) filter (where {{is_now}}) as estimated,
-         sum(r.cost) filter (where not {{is_now}}) as cost_before,
-         sum(r.requests) filter (where not {{is_now}}) as requests_before
-    from spend_rollup r
-   where r.span = 'day'
-     and (r.starts_at >= %(starts_at)s and r.starts_at < %(ends_at)s
-          or r.starts_at >= %(before_starts_at)s and r.starts_at < %(before_ends_at)s)
-   group by grouping sets ((r.tag_set_id), (r.key_id), ({{series}}))
+  select r.tag_set_id, r.key_id, max(r.key_alias) as alias, sum(r.cost) as cost,
+         sum(r.requests) as requests, sum(r.failed) as failed, sum(r.refused) as refused,
+         sum(r.estimated) as estimated
+    from spend_rollup r where {in_range()}
+   group by grouping sets ((r.tag_set_id), (r.key_id))
+), earlier as materialized (
+  select r.tag_set_id, sum(r.cost) as cost, sum(r.requests) as requests
+    from spend_rollup r where {in_range("before_")} group by r.tag_set_id
 ), by_set as materialized (
-  select s.tags, coalesce(g.cost, 0) as cost, coalesce(g.cost_before, 0) as before,
+  select s.tags, coalesce(g.cost, 0) as cost, coalesce(e.cost, 0) as before,
          coalesce(g.refused, 0) as refused
-    from grouped g join spend_tagset s on s.id = g.tag_set_id where g.is_set
+    from (select * from grouped where key_id is null) g
+    full join earlier e using (tag_set_id) join spend_tagset s on s.id = tag_set_id
 ), by_tag as materialized (
   select tag.name, sum(cost) as cost, sum(before) as before, sum(refused) as refused
     from by_set cross join unnest(by_set.tags) as tag(name) group by tag.name
@@ -53,10 +50,10 @@ select 'total' as part, null::text as name, null::uuid as key_id, null::date as 
        coalesce(sum(cost), 0) as cost, coalesce(sum(requests), 0) as requests,
        coalesce(sum(failed), 0) as failed, coalesce(sum(refused), 0) as refused,
        coalesce(sum(estimated), 0) as estimated
-  from grouped where is_set
+  from grouped where key_id is null
 union all
-select 'before', null, null, null, coalesce(sum(cost_before), 0),
-       coalesce(sum(requests_before), 0), 0, 0, 0 from grouped where is_set
+select 'before', null, null, null, coalesce(sum(cost), 0), coalesce(sum(requests), 0), 0, 0, 0
+  from earlier
 union all
 select 'untagged', null, null, null, coalesce(sum(cost), 0), 0, 0, 0, 0
   from by_set where tags = '{{{{}}}}'
@@ -71,26 +68,18 @@ union all
   order by abs(cost - before) desc, name limit {ROWS_MAX})
 union all
 (select 'key', alias, key_id, null, cost, 0, 0, 0, 0 from grouped
-  where not is_set and not is_day and cost > 0 order by cost desc, key_id limit {ROWS_MAX})
+  where key_id is not null and cost > 0 order by cost desc, key_id limit {ROWS_MAX})
 union all
-select 'day', {{name}}, {{key_id}}, (starts_at at time zone %(zone)s)::date, cost, 0, 0, 0, 0
-  from grouped where is_day and cost is not null
-union all
-select 'first', min(starts_at)::text, null, null, 0, 0, 0, 0, 0 from spend_rollup where span = 'day'
+(select 'day', {{name}}, {{key_id}}, (r.starts_at at time zone %(zone)s)::date, sum(r.cost),
+        0, 0, 0, 0
+  from spend_rollup r where {{drawn}} group by r.starts_at, {{series}})
 """
-IS_NOW = "r.starts_at >= %(starts_at)s"
-QUERIES = {
-    "model": QUERY.format(
-        model="r.model", series="r.starts_at, r.model", name="model", key_id="null", is_now=IS_NOW
-    ),
-    "key": QUERY.format(
-        model="null::text",
-        series="r.starts_at, r.key_id",
-        name="alias",
-        key_id="key_id",
-        is_now=IS_NOW,
-    ),
+FIRST = "select min(starts_at) from spend_rollup where span = 'day'"
+SERIES = {
+    "model": {"name": "r.model", "key_id": "null::uuid", "series": "r.model"},
+    "key": {"name": "max(r.key_alias)", "key_id": "r.key_id", "series": "r.key_id"},
 }
+BY_DAY = "r.span = 'day' and r.starts_at >= %(starts_at)s and r.starts_at < %(ends_at)s"
 DAYS = """
 select starts_at, sum(cost) from spend_rollup
  where span = 'day' and starts_at >= %(since)s group by starts_at order by starts_at
@@ -144,17 +133,22 @@ class Overview:
 
 
 def read_overview(covered: Range, before: Range, *, stack: Stack = "model") -> Overview:
-    """Both ranges are of whole days of the reports' zone, `before` the earlier one."""
-    parameters = {
-        "starts_at": covered.starts_at,
-        "ends_at": covered.ends_at,
-        "before_starts_at": before.starts_at,
-        "before_ends_at": before.ends_at,
-        "zone": settings.REPORT_TIME_ZONE,
-    }
+    """Both ranges are of whole days of the reports' zone, `before` the earlier one.
+
+    What is drawn by month has the first days of months, and the days around whole ones.
+    """
+    zone = settings.REPORT_TIME_ZONE
+    parameters = {**pieces_of(covered), **pieces_of(before, "before_"), "zone": zone}
     with connection.cursor() as cursor:
-        cursor.execute(QUERIES[stack], parameters)
-        return _overview(cursor.fetchall())
+        cursor.execute(FIRST)
+        ((first_at,),) = cursor.fetchall()
+        if first_at is None:
+            return Overview()
+        first, last = days_of(covered, zone)
+        shown_from = max(first, first_at.astimezone(open_zone(zone)).date())
+        drawn = in_range() if is_by_month(shown_from, last) else BY_DAY
+        cursor.execute(QUERY.format(drawn=drawn, **SERIES[stack]), parameters)
+        return _overview(cursor.fetchall(), first_at)
 
 
 def read_month_outlook(now: datetime, first_at: datetime | None) -> Outlook:
@@ -182,8 +176,8 @@ def read_month_outlook(now: datetime, first_at: datetime | None) -> Outlook:
     return look_ahead(course, paced_periods(course, days, now), now)
 
 
-def _overview(rows: Iterable[tuple[Any, ...]]) -> Overview:
-    found = Overview()
+def _overview(rows: Iterable[tuple[Any, ...]], first_at: datetime) -> Overview:
+    found = Overview(first_at=first_at)
     lists = {"tag": found.tags, "key": found.keys, "day": found.days, "change": found.changes}
     for part, name, key_id, day, cost, requests, failed, refused, estimated in rows:
         match part:
@@ -194,8 +188,6 @@ def _overview(rows: Iterable[tuple[Any, ...]]) -> Overview:
                 found.untagged = Nanos(int(cost))
             case "tags":
                 found.tags_cost, found.tags_refused = Nanos(int(cost)), int(refused)
-            case "first":
-                found.first_at = datetime.fromisoformat(name) if name else None
             case "change":
                 found.changes.append(Line(name, Nanos(int(cost)), before=Nanos(int(requests))))
             case _:

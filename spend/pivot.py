@@ -1,10 +1,9 @@
 """Pivot: what calls came to by any two of tag, tag prefix, key, model and time; from roll-ups.
 
-Calls are summed by tag set first, each once; only then is a set counted under each of its tags. So
-margins over tags come from the sums themselves, never from adding up tags.
+Margins over tags come from the sums themselves, never from adding up tags.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from operator import sub
@@ -15,31 +14,11 @@ from django.conf import settings
 from django.db import connection
 
 from spend.models import TagSet
+from spend.pieces import pieces_of
+from spend.pivot_sql import TIMES, PivotQuery, Side
 from spend.reports import ROWS_MAX, Scope, TooManyLines
 
-Value = str | date | UUID | None
-LOCAL_DAY = "(r.starts_at at time zone %(zone)s)"
-# Of each dimension that a call has exactly one of: how a roll-up tells it.
-PLAIN = {
-    "key": "r.key_id",
-    "model": "r.model",
-    "day": f"{LOCAL_DAY}::date",
-    "week": f"date_trunc('week', {LOCAL_DAY})::date",
-    "month": f"date_trunc('month', {LOCAL_DAY})::date",
-}
-# Of those that a call may have several of: what its set says, each value once.
-SEVERAL = {
-    "tag": "select unnest(sums.tags) as value",
-    "prefix": "select distinct split_part(unnest(sums.tags), ':', 1) as value",
-}
-TYPES = {"key": "uuid", "day": "date", "week": "date", "month": "date"}  # the others are text
-BARE, NEITHER = "sums.tags = '{}'", "false"
-DIMENSIONS = ("tag", "prefix", "key", "model", "day", "week", "month")
-TIMES = ("day", "week", "month")
-MEASURES = (
-    "cost", "requests", "failed", "refused", "prompt_tokens", "cached_tokens", "completion_tokens",
-)  # fmt: skip
-TOTALS = ", ".join(f"sum({name})::bigint" for name in MEASURES)
+Value = str | date | UUID | None  # None is the rest, which no row or column is shown for
 
 
 class Sums(NamedTuple):
@@ -66,12 +45,23 @@ class Sums(NamedTuple):
 NOTHING = Sums()
 
 
+@dataclass(frozen=True, slots=True)
+class Most:
+    """How many rows and columns have cells of their own; all where it is None, and all times."""
+
+    rows: int | None = None
+    columns: int | None = None
+
+
 @dataclass(slots=True)
 class Pivot:
     """`rows` and `columns` are margins that count each call once; so does `total`.
 
-    The untagged part of a margin is of those calls that carry no tag. `aliases` name the keys.
+    Cells beyond `most` are summed in the row or the column None. The untagged part of a margin is
+    of those calls that carry no tag. `aliases` name the keys.
     """
+
+    most: Most = Most()
 
     cells: dict[tuple[Value, Value], Sums] = field(default_factory=dict)
     rows: dict[Value, Sums] = field(default_factory=dict)
@@ -82,13 +72,18 @@ class Pivot:
     aliases: dict[Value, str] = field(default_factory=dict)
 
 
-def read_pivot(scope: Scope, row: str, column: str | None) -> Pivot:
-    """By the row's dimension and, if there is one, by the column's. Raises TooManyLines.
+def read_pivot(
+    scope: Scope, row: str, column: str | None, *, measure: str | None = None, most: Most = Most()
+) -> Pivot:
+    """By the row's dimension and, if there is one, by the column's.
 
-    `untagged` is by column, and is read only where rows are tags.
+    `untagged` is by column. With a measure, only what it is made of is read. Raises TooManyLines.
     """
-    found = Pivot()
-    for kind, r, c, alias, is_bare, *numbers in _rows(scope, row, column):
+    found = Pivot(most)
+    rows_most = None if row in TIMES else most.rows
+    columns_most = None if column in TIMES else most.columns
+    asked = PivotQuery(Side(row, "r", rows_most), Side(column, "c", columns_most), measure)
+    for kind, r, c, alias, is_bare, *numbers in _rows(scope, asked.text):
         sums = Sums(*numbers)
         match kind:
             case "cell":
@@ -110,108 +105,23 @@ def read_pivot(scope: Scope, row: str, column: str | None) -> Pivot:
     return found
 
 
-def _rows(scope: Scope, row: str, column: str | None) -> list[tuple[Any, ...]]:
-    parameters = _parameters(scope)
+def _rows(scope: Scope, query: str) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(pivot_query(row, column), parameters)
-        found = list(cursor.fetchmany(4 * ROWS_MAX + 1))
+        cursor.execute(query, _parameters(scope))
+        found = list(cursor.fetchmany(ROWS_MAX + 1))
     if len(found) > ROWS_MAX:
         raise TooManyLines
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
-    """A dimension in the statement: its column, what is joined for it, and its absence."""
-
-    name: str | None
-    letter: str
-
-    @property
-    def is_plain(self) -> bool:
-        return self.name in PLAIN
-
-    @property
-    def value(self) -> str:
-        return f"sums.{self.letter}" if self.is_plain else f"of_{self.letter}.value"
-
-    @property
-    def join(self) -> str:
-        if self.name not in SEVERAL:
-            return ""
-        return f" cross join lateral ({SEVERAL[self.name]}) as of_{self.letter}"
-
-    @property
-    def absent(self) -> str:
-        """A null of its type, as the parts of a union must agree."""
-        return f"null::{TYPES.get(self.name or '', 'text')}"
-
-    @property
-    def alias(self) -> str:
-        return "max(alias)" if self.name == "key" else "null::text"
-
-
-def pivot_query(row: str, column: str | None) -> str:
-    """One statement: cells, both margins, the total. Names come from the tables above alone."""
-    r, c = Side(row, "r"), Side(column, "c")
-    parts = [
-        _part("row", (r.value, c.absent), r.alias, NEITHER, r.join, [r.value]),
-        _part("total", (r.absent, c.absent), "null::text", BARE, "", [BARE]),
-    ]
-    if column is not None:
-        parts += [
-            _part("cell", (r.value, c.value), "null::text", NEITHER, r.join + c.join,
-                  [r.value, c.value]),
-            _part("column", (r.absent, c.value), c.alias, BARE, c.join, [c.value, BARE]),
-        ]  # fmt: skip
-    plain = [side for side in (r, c) if side.name in PLAIN]
-    named = "".join(f", {PLAIN[side.name or '']} as {side.letter}" for side in plain)
-    kept = "".join(f", called.{side.letter}" for side in plain)
-    alias = "max(r.key_alias)" if "key" in (row, column) else "null::text"
-    sums = ", ".join(f"sum(r.{name})::bigint as {name}" for name in MEASURES)
-    groups = "".join(f", {PLAIN[side.name or '']}" for side in plain)
-    return f"""
-with called as materialized (
-  select r.tag_set_id{named}, {alias} as alias, {sums}
-    from spend_rollup r
-   where r.span = %(span)s and r.starts_at >= %(starts_at)s and r.starts_at < %(ends_at)s
-     and (%(sets)s::bigint[] is null or r.tag_set_id = any(%(sets)s))
-     and (%(key_alias)s::text is null or r.key_alias = %(key_alias)s)
-     and (%(key_id)s::uuid is null or r.key_id = %(key_id)s)
-     and (%(model)s::text is null or r.model = %(model)s)
-   group by r.tag_set_id{groups}
-), sums as materialized (
-  select s.tags{kept}, called.alias, {", ".join(f"called.{name}" for name in MEASURES)}
-    from called join spend_tagset s on s.id = called.tag_set_id
-)
-{" union all ".join(parts)}
-"""
-
-
-def _part(
-    kind: str,
-    values: tuple[str, str],
-    alias: str,
-    bare: str,
-    joins: str,
-    groups: Sequence[str],
-) -> str:
-    return (
-        f"select '{kind}' as kind, {values[0]} as r, {values[1]} as c, {alias} as alias,"
-        f" {bare} as bare, {TOTALS} from sums{joins} group by {', '.join(groups)}"
-    )
-
-
 def _parameters(scope: Scope) -> dict[str, Any]:
-    sets: Sequence[int] | None = None
+    sets: list[int] | None = None
     if scope.tags:
         holding = TagSet.objects.filter(tags__contains=list(scope.tags))
         sets = list(holding.values_list("id", flat=True))
     return {
         "zone": settings.REPORT_TIME_ZONE,
-        "span": scope.covered.span,
-        "starts_at": scope.covered.starts_at,
-        "ends_at": scope.covered.ends_at,
+        **pieces_of(scope.covered),
         "sets": sets,
         "key_alias": scope.key_alias,
         "key_id": scope.key_id,

@@ -49,7 +49,10 @@ def choose_range(key: str | None, now: datetime, *, time_zone: str) -> RangeChoi
     known = key if key in CHOICES else MONTH_TO_DATE
     assert known is not None
     first, end = _days(known, now.astimezone(open_zone(time_zone)).date())
-    covered = Range(midnight(first, time_zone), midnight(end, time_zone), is_whole_days=True)
+    ends_at = midnight(end, time_zone)
+    covered = Range(
+        midnight(first, time_zone), ends_at, is_whole_days=True, is_to_now=ends_at > now
+    )
     if known in (MONTH_TO_DATE, "last-month"):
         return RangeChoice(known, covered, same_days_before(covered, time_zone=time_zone))
     return RangeChoice(known, covered, range_before(covered, time_zone=time_zone))

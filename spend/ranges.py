@@ -19,11 +19,15 @@ class BadRange(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """[starts_at, ends_at); `is_whole_days` when both are midnights of the reports' zone."""
+    """[starts_at, ends_at); `is_whole_days` when both are midnights of the reports' zone.
+
+    `is_to_now`: it ends later than now, so no call lies behind it.
+    """
 
     starts_at: datetime
     ends_at: datetime
     is_whole_days: bool
+    is_to_now: bool = False
 
     @property
     def span(self) -> str:
@@ -56,7 +60,7 @@ def range_of(
     if ends_at <= starts_at:
         raise BadRange("end", "must not be before the start")
     has_times = isinstance(first, datetime) or isinstance(last, datetime)
-    return Range(starts_at, ends_at, is_whole_days=not has_times)
+    return Range(starts_at, ends_at, is_whole_days=not has_times, is_to_now=ends_at > now)
 
 
 def days_of(covered: Range, time_zone: str) -> tuple[date, date]:

@@ -14,6 +14,7 @@ from django.db import connection
 
 from spend.models import TagSet
 from spend.money import Nanos
+from spend.pieces import in_range, pieces_of
 from spend.ranges import Range
 
 GROUPS = ("tag", "key", "model", "day")
@@ -23,12 +24,11 @@ ROWS_MAX = 100_000
 SUMS = """
 with sums as (
   select r.tag_set_id, r.key_id, r.model, max(r.key_alias) as key_alias,
-         (r.starts_at at time zone %(zone)s)::date as day,
-         sum(r.cost) as cost, sum(r.requests) as requests, sum(r.failed) as failed,
+         {day} as day, sum(r.cost) as cost, sum(r.requests) as requests, sum(r.failed) as failed,
          sum(r.refused) as refused, sum(r.prompt_tokens) as prompt_tokens,
          sum(r.completion_tokens) as completion_tokens
     from spend_rollup r
-   where r.span = %(span)s and r.starts_at >= %(starts_at)s and r.starts_at < %(ends_at)s
+   where {in_range}
      and (%(sets)s::bigint[] is null or r.tag_set_id = any(%(sets)s))
      and (%(key_alias)s::text is null or r.key_alias = %(key_alias)s)
      and (%(key_id)s::uuid is null or r.key_id = %(key_id)s)
@@ -36,6 +36,11 @@ with sums as (
    group by r.tag_set_id, r.key_id, r.model, day
 )
 """
+BY_DAY = SUMS.format(
+    day="(r.starts_at at time zone %(zone)s)::date",
+    in_range="r.span = %(span)s and r.starts_at >= %(starts_at)s and r.starts_at < %(ends_at)s",
+)
+WHOLE = SUMS.format(day="null::date", in_range=in_range())
 TOTALS = """coalesce(sum(cost), 0), coalesce(sum(requests), 0), coalesce(sum(failed), 0),
          coalesce(sum(refused), 0), coalesce(sum(prompt_tokens), 0),
          coalesce(sum(completion_tokens), 0)"""
@@ -96,7 +101,8 @@ def report(scope: Scope, groups: Sequence[str]) -> list[Line]:
     source = TAGGED if "tag" in groups else "sums"
     alias = "max(key_alias)" if "key" in groups else "null"
     days = "day, " if "day" in groups else ""
-    query = f"""{SUMS} select {", ".join(columns)}, {alias}, {TOTALS} from {source}
+    sums = BY_DAY if days else WHOLE
+    query = f"""{sums} select {", ".join(columns)}, {alias}, {TOTALS} from {source}
                 group by {", ".join(columns)}
                 order by {days}sum(cost) desc, {", ".join(columns)} limit {ROWS_MAX + 1}"""
     rows = _rows(query, scope)
@@ -111,7 +117,7 @@ def report(scope: Scope, groups: Sequence[str]) -> list[Line]:
 
 def total(scope: Scope) -> Totals:
     """Each call once, however many tags it has."""
-    (row,) = _rows(f"{SUMS} select {TOTALS} from sums", scope)
+    (row,) = _rows(f"{WHOLE} select {TOTALS} from sums", scope)
     return _totals(row)
 
 
@@ -120,7 +126,7 @@ def total_of_any(covered: Range, names: Sequence[str] | None) -> Totals:
     sets = TagSet.objects.exclude(tags=[])
     if names is not None:
         sets = sets.filter(tags__overlap=list(names))
-    query = f"{SUMS} select {TOTALS} from sums"
+    query = f"{WHOLE} select {TOTALS} from sums"
     (row,) = _rows(query, Scope(covered=covered), sets=list(sets.values_list("id", flat=True)))
     return _totals(row)
 
@@ -138,9 +144,7 @@ def _rows(query: str, scope: Scope, *, sets: Sequence[int] | None = None) -> lis
         sets = list(holding.values_list("id", flat=True))
     parameters = {
         "zone": settings.REPORT_TIME_ZONE,
-        "span": scope.covered.span,
-        "starts_at": scope.covered.starts_at,
-        "ends_at": scope.covered.ends_at,
+        **pieces_of(scope.covered),
         "sets": None if sets is None else list(sets),
         "key_alias": scope.key_alias,
         "key_id": scope.key_id,

@@ -191,17 +191,17 @@ class LogForm(forms.Form):
         given = self.cleaned_data
         today = now.astimezone(open_zone(zone)).date()
         if given["day"]:
-            return _days(given["day"], given["day"], zone), given["day"] >= today
+            return _days(given["day"], given["day"], zone, today), given["day"] >= today
         if given["first"] or given["last"]:
             first = given["first"] or given["last"] - (DAYS_MAX - 1) * DAY
             last = given["last"] or min(today, first + (DAYS_MAX - 1) * DAY)
-            return _days(first, max(first, last), zone), last >= today
+            return _days(first, max(first, last), zone, today), last >= today
         key = given["range"] or USUAL_RANGE
         if given["id"] or given["q"].id:
             key = "90d"
         length = RANGES[key][1]
         if length > DAY:
-            return _days(today - length + DAY, today, zone), True
+            return _days(today - length + DAY, today, zone, today), True
         if length < DAY:
             return Range(now - length, now + AHEAD, False), True
         hour = now.replace(minute=0, second=0, microsecond=0)
@@ -217,6 +217,7 @@ def _any_of(
     return tuple(sorted(visible)) if visible.issuperset((*tags, *typed.tags)) else ()
 
 
-def _days(first: date, last: date, zone: str) -> Range:
+def _days(first: date, last: date, zone: str, today: date) -> Range:
     """Both included."""
-    return Range(midnight(first, zone), midnight(last + DAY, zone), is_whole_days=True)
+    starts_at, ends_at = midnight(first, zone), midnight(last + DAY, zone)
+    return Range(starts_at, ends_at, is_whole_days=True, is_to_now=last >= today)

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 
 from spend.comparison import range_before
-from spend.pivot import DIMENSIONS
+from spend.pivot_sql import DIMENSIONS
 from spend.range_choices import CHOICES, MONTH_TO_DATE, choose_range
 from spend.ranges import DAY, Range
 from spend.reports import Scope
@@ -97,7 +97,7 @@ class ReportForm(forms.Form):
             chosen = choose_range(given["range"], now, time_zone=zone)
             return chosen.covered, chosen.before, chosen.before_text
         last = given["last"] or max(today, given["first"])
-        covered = _days(given["first"] or last.replace(day=1), last, zone)
+        covered = _days(given["first"] or last.replace(day=1), last, zone, today)
         return covered, range_before(covered, time_zone=zone), "against as many days before"
 
     def scope(self, covered: Range) -> Scope:
@@ -110,6 +110,7 @@ class ReportForm(forms.Form):
         )
 
 
-def _days(first: date, last: date, zone: str) -> Range:
+def _days(first: date, last: date, zone: str, today: date) -> Range:
     """Both included."""
-    return Range(midnight(first, zone), midnight(last + DAY, zone), is_whole_days=True)
+    starts_at, ends_at = midnight(first, zone), midnight(last + DAY, zone)
+    return Range(starts_at, ends_at, is_whole_days=True, is_to_now=last >= today)

@@ -9,9 +9,11 @@ from datetime import date
 from typing import Any
 
 from spend.comparison import change_percent
-from spend.pivot import NOTHING, SEVERAL, TIMES, Pivot, Sums, Value
+from spend.pivot import NOTHING, Most, Pivot, Sums, Value
+from spend.pivot_sql import SEVERAL, TIMES
 
-ROWS_MAX, COLUMNS_MAX = 50, 12
+SHOWN = Most(rows=50, columns=12)
+REST: Sequence[Value] = (None,)  # where a pivot has what has no cells of its own
 OTHER = "Other"
 
 
@@ -54,12 +56,10 @@ def lay_out(
     measure: str,
     *,
     before: Mapping[Value, Sums] | None = None,
-    rows_max: int | None = ROWS_MAX,
-    columns_max: int | None = COLUMNS_MAX,
 ) -> ReportTable:
     """The largest first, times in their order. `before` are the rows of the range before."""
-    rows, rows_left = _ranked(found.rows, row, measure, rows_max)
-    columns, columns_left = _ranked(found.columns, column, measure, columns_max)
+    rows, rows_left = _ranked(found.rows, row, measure, found.most.rows)
+    columns, columns_left = _ranked(found.columns, column, measure, found.most.columns)
     layout = Layout(found, row, column, measure, columns, columns_left)
     lines = [layout.row_of(value, before) for value in rows]
     if rows_left:
@@ -96,7 +96,7 @@ class Layout:
 
     def rest_of(self, values: Sequence[Value]) -> Line:
         total = Sums.of(self.found.rows[value] for value in values)
-        return self._line(OTHER, self._parts(values), total, is_other=True)
+        return self._line(OTHER, self._parts(_cells_of(values, self.row)), total, is_other=True)
 
     def footer(self) -> list[Line]:
         """With tags as rows three lines, of which the last is the bill; else that one."""
@@ -109,7 +109,7 @@ class Layout:
         untagged = self._line("Untagged", bare, found.untagged_total)
         if self.measure == "average":
             return [untagged, everything]
-        by_tag = self._parts(list(found.rows))
+        by_tag = self._parts([*found.rows, *REST])
         over = [c - a - b for a, b, c in zip(by_tag, bare, whole, strict=True)]
         over_all = found.total - found.untagged_total - Sums.of(found.rows.values())
         return [self._line("Counted more than once", over, over_all), untagged, everything]
@@ -120,12 +120,11 @@ class Layout:
 
     def _parts(self, rows: Sequence[Value]) -> list[Sums]:
         """The cells of a row, or of several as one."""
-        cells = self.found.cells
-        columns = [[column] for column in self.columns]
-        if self.columns_left:
-            columns.append(list(self.columns_left))
+        cells, columns = self.found.cells, [[column] for column in self.columns]
+        rest = _cells_of(self.columns_left, self.column)
+        groups = [*columns, rest] if rest else columns
         return [
-            Sums.of(cells.get((r, c), NOTHING) for r in rows for c in group) for group in columns
+            Sums.of(cells[r, c] for r in rows for c in group if (r, c) in cells) for group in groups
         ]
 
     def _margin(self, of: Mapping[Value, Sums]) -> list[Sums]:
@@ -135,8 +134,15 @@ class Layout:
         return sums
 
 
+def _cells_of(left: Sequence[Value], dimension: str | None) -> Sequence[Value]:
+    """Where a pivot has the cells of those that are not shown."""
+    return REST if left and dimension not in TIMES else left
+
+
 def name_of(value: Value, dimension: str, aliases: Mapping[Value, str]) -> str:
     """As people call it."""
+    if value is None:
+        return OTHER
     if isinstance(value, date):
         if dimension == "month":
             return f"{value:%b %Y}"

@@ -17,6 +17,7 @@ from django.db import connection
 from spend.forecast import Course, Forecast, Period, look_ahead
 from spend.models import Budget
 from spend.money import Nanos
+from spend.pieces import pieces_of
 from spend.ranges import Range
 from spend.status import Status, used_text
 from spend.windows import window_at
@@ -174,8 +175,7 @@ def parameters_of(asked: Question) -> dict[str, Any]:
     return {
         "now": asked.now,
         "zone": settings.REPORT_TIME_ZONE,
-        "starts_at": asked.covered.starts_at,
-        "ends_at": asked.covered.ends_at,
+        **pieces_of(asked.covered),
         "seen_from": first_day(asked.now),
         "status": asked.status and asked.status.name,
         "text": asked.text.lower(),

@@ -8,23 +8,21 @@ A window that has ended and that nobody has opened anew counts as nothing spent;
 known here, so by reset it stands last until it is opened, which is a matter of minutes.
 """
 
+from spend.pieces import in_range
+
 # What calls came to under each name: in the range, and when it was first seen in the last days.
-TRAFFIC = """
+TRAFFIC = f"""
 by_set as materialized (
-  select tag_set_id,
-         coalesce(sum(cost) filter (where starts_at >= %(starts_at)s and starts_at < %(ends_at)s),
-                  0) as cost,
-         coalesce(sum(requests) filter (where starts_at >= %(starts_at)s
-                                          and starts_at < %(ends_at)s), 0) as requests,
-         min(starts_at) filter (where starts_at >= %(seen_from)s) as first_day,
-         max(starts_at) filter (where starts_at >= %(seen_from)s) as last_day
-    from spend_rollup
-   where span = 'day' and starts_at >= least(%(starts_at)s, %(seen_from)s)
-   group by tag_set_id
+  select r.tag_set_id, sum(r.cost) as cost, sum(r.requests) as requests
+    from spend_rollup r where {in_range()} group by r.tag_set_id
+), seen as materialized (
+  select tag_set_id, min(starts_at) as first_day, max(starts_at) as last_day
+    from spend_rollup where span = 'day' and starts_at >= %(seen_from)s group by tag_set_id
 ), traffic as materialized (
-  select tag.name, sum(cost)::bigint as cost, sum(requests)::bigint as requests,
+  select tag.name, coalesce(sum(cost), 0)::bigint as cost,
+         coalesce(sum(requests), 0)::bigint as requests,
          min(first_day) as first_day, max(last_day) as last_day
-    from by_set join spend_tagset s on s.id = by_set.tag_set_id
+    from by_set full join seen using (tag_set_id) join spend_tagset s on s.id = tag_set_id
          cross join unnest(s.tags) as tag(name)
    group by tag.name
 )"""
@@ -86,33 +84,44 @@ lengths as materialized (
 ), periods as materialized (
   select *, greatest(%(now)s - period, first_at) as since from firsts
    where first_at is not null and %(now)s - first_at >= least(interval '3 days', length / 10)
-), buckets as materialized (
-  select tag.name, sums.span, sums.starts_at, sum(sums.cost) as cost,
-         least(%(now)s, case when sums.span = 'hour' then sums.starts_at + interval '1 hour'
-           else (date_trunc('day', sums.starts_at at time zone %(zone)s) + interval '1 day')
+), sums as materialized (
+  select tag_set_id, span, starts_at, sum(cost)::bigint as cost from spend_rollup
+   where span = 'day' and starts_at < %(now)s
+     and starts_at > %(now)s - interval '8 days 2 hours'
+   group by tag_set_id, span, starts_at
+   union all
+  select tag_set_id, span, starts_at, sum(cost)::bigint from spend_rollup
+   where span = 'hour' and starts_at < %(now)s
+     and starts_at > %(now)s - interval '26 hours'
+     and (select exists (select 1 from periods where period < interval '7 days'))
+   group by tag_set_id, span, starts_at
+), ends as materialized (
+  select span, starts_at,
+         least(%(now)s, case when span = 'hour' then starts_at + interval '1 hour'
+           else (date_trunc('day', starts_at at time zone %(zone)s) + interval '1 day')
                 at time zone %(zone)s end) as ends_at
-    from (select tag_set_id, span, starts_at, sum(cost) as cost from spend_rollup
-           where span = 'day' and starts_at < %(now)s
-             and starts_at > %(now)s - interval '8 days 2 hours'
-           group by tag_set_id, span, starts_at
-           union all
-          select tag_set_id, span, starts_at, sum(cost) from spend_rollup
-           where span = 'hour' and starts_at < %(now)s
-             and starts_at > %(now)s - interval '26 hours'
-             and (select exists (select 1 from periods where period < interval '7 days'))
-           group by tag_set_id, span, starts_at) as sums
-    join spend_tagset s on s.id = sums.tag_set_id
-   cross join unnest(s.tags) as tag(name)
-   group by tag.name, sums.span, sums.starts_at
-), paced as materialized (
+    from (select distinct span, starts_at from sums) as asked
+), counted as materialized (
   select p.tag_id, p.since, p.first_at,
-         coalesce(sum(floor(
-           b.cost * extract(epoch from b.ends_at - greatest(b.starts_at, p.since))
-           / extract(epoch from b.ends_at - b.starts_at))), 0) as cost
+         coalesce(sum(b.cost) filter (where b.starts_at >= p.since), 0) as whole,
+         coalesce(sum(b.cost) filter (where b.starts_at < p.since), 0) as cut,
+         max(b.starts_at) filter (where b.starts_at < p.since) as cut_from,
+         max(b.ends_at) filter (where b.starts_at < p.since) as cut_until
     from periods p
-    left join buckets b on b.name = p.name and b.ends_at > p.since
+    left join (
+      select tag.name, sums.span, sums.starts_at, ends.ends_at, sums.cost
+        from sums join ends using (span, starts_at)
+        join spend_tagset s on s.id = sums.tag_set_id
+       cross join unnest(s.tags) as tag(name)) as b
+      on b.name = p.name and b.ends_at > p.since
      and b.span = case when p.period >= interval '7 days' then 'day' else 'hour' end
    group by p.tag_id, p.since, p.first_at
+), paced as materialized (
+  select tag_id, since, first_at,
+         whole + case when cut = 0 then 0 else floor(
+           cut * extract(epoch from cut_until - since)
+           / extract(epoch from cut_until - cut_from)) end as cost
+    from counted
 ), headed as (
   select shown.*, paced.since, paced.first_at, paced.cost as paced,
          shown.spent + floor(paced.cost * extract(epoch from shown.ends_at - %(now)s)

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection
 
 from spend.money import Nanos
+from spend.pieces import in_range, pieces_of
 from spend.ranges import Range
 
 # Sums by tag set and key come first: there are far fewer of them than roll-ups, and only then is
@@ -17,8 +18,8 @@ with sums as (
   select tag_set_id, key_id, sum(cost) as cost, sum(requests) as requests, sum(failed) as failed,
          sum(refused) as refused, sum(prompt_tokens + completion_tokens) as tokens,
          min(starts_at) as first_at, max(starts_at) as last_at
-    from spend_rollup
-   where span = %(span)s and starts_at >= %(starts_at)s and starts_at < %(ends_at)s
+    from spend_rollup r
+   where {in_range}
    group by tag_set_id, key_id
 ), tagged as (
   select tag.name, sums.*
@@ -26,19 +27,23 @@ with sums as (
          cross join unnest(spend_tagset.tags) as tag(name)
 )
 """
-SEEN = f"""{TAGGED}
+BY_DAY = TAGGED.format(
+    in_range="span = %(span)s and starts_at >= %(starts_at)s and starts_at < %(ends_at)s"
+)
+WHOLE = TAGGED.format(in_range=in_range())
+SEEN = f"""{BY_DAY}
 select name, sum(cost), sum(requests), min(first_at), max(last_at) from tagged
  where (%(after)s::text is null or name > %(after)s)
    and position(lower(%(text)s) in lower(name)) > 0
    and not exists (select 1 from tags_tag where tags_tag.name = tagged.name)
  group by name order by name limit %(limit)s
 """
-TOTALS = f"""{TAGGED}
+TOTALS = f"""{WHOLE}
 select name, count(distinct key_id), sum(requests), sum(failed), sum(tokens), sum(cost) from tagged
  where %(names)s::text[] is null or name = any(%(names)s)
  group by name order by sum(cost) desc, name limit %(limit)s
 """
-MOST_USED = f"""{TAGGED}
+MOST_USED = f"""{WHOLE}
 select name from tagged
  group by name order by sum(requests + refused) desc, name limit %(limit)s
 """
@@ -91,7 +96,6 @@ def most_used_tags(covered: Range, *, limit: int) -> list[str]:
 
 
 def _rows(query: str, covered: Range, **parameters: Any) -> list[tuple]:
-    bounds = {"span": covered.span, "starts_at": covered.starts_at, "ends_at": covered.ends_at}
     with connection.cursor() as cursor:
-        cursor.execute(query, bounds | parameters)
+        cursor.execute(query, pieces_of(covered) | parameters)
         return cursor.fetchall()

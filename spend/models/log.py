@@ -109,7 +109,7 @@ class SpendLog(models.Model):
 
 
 class Rollup(models.Model):
-    """Sums by hour or day over tag set x key x model, moved in the settling transaction.
+    """Sums by hour, day or month over tag set x key x model, moved in the settling transaction.
 
     Each call is in one row of each span however many tags it has, so any total counts it once.
     """
@@ -117,9 +117,10 @@ class Rollup(models.Model):
     class Span(models.TextChoices):
         HOUR = "hour", "Hour"
         DAY = "day", "Day"
+        MONTH = "month", "Month"
 
     pk = models.CompositePrimaryKey("span", "starts_at", "tag_set_id", "key_id", "model")
-    span = models.CharField(max_length=4, choices=Span.choices)
+    span = models.CharField(max_length=5, choices=Span.choices)
     starts_at = models.DateTimeField()
     tag_set = models.ForeignKey(
         TagSet, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False

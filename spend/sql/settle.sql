@@ -166,7 +166,9 @@ begin
            sum(r.prompt_tokens), sum(r.completion_tokens), sum(r.cached_tokens),
            sum(r.cache_write_tokens)
       from rows r, lateral (values ('hour', date_trunc('hour', r.at, 'UTC')),
-                                   ('day', date_trunc('day', r.at, day_zone))) as s(span, starts_at)
+                                   ('day', date_trunc('day', r.at, day_zone)),
+                                   ('month', date_trunc('month', r.at, day_zone)))
+             as s(span, starts_at)
      group by s.span, s.starts_at, r.tag_set_id, r.key_id, r.model
      order by s.span, s.starts_at, r.tag_set_id, r.key_id, r.model
     on conflict (span, starts_at, tag_set_id, key_id, model) do update

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from spend.steps import is_by_month, steps_of
 from tags.charts.scale import WIDTH, axis_end, height_of
 
 SERIES_MAX = 5
 OTHER = "Other"
 GAP = 0.2  # of a day's width
 WIDTH_MAX = 8.0  # a bar alone is still a bar
-DAYS_MAX = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,22 @@ class DayColumn:
     """`amounts` are in the order of the series; `total` is all of the day."""
 
     day: date
-    until: date  # the last day of it, which is `day` itself unless weeks are drawn
+    until: date  # the last day of it, which is `day` itself unless months are drawn
     x: float
     width: float
     segments: tuple[Segment, ...]
     amounts: tuple[int, ...]
     total: int
     address: str
+    is_month: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.day:%b %Y}" if self.is_month else f"{self.day.day} {self.day:%b}"
+
+    @property
+    def full_name(self) -> str:
+        return self.name if self.is_month else f"{self.name} {self.day.year}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +60,11 @@ class StackedDays:
     columns: tuple[DayColumn, ...]
     series: tuple[Series, ...]
     ticks: tuple[int, ...]
-    step: str  # day or week
+    step: str  # day or month
 
     @property
     def heading(self) -> str:
-        return "Weekly cost" if self.step == "week" else "Daily cost"
+        return "Monthly cost" if self.step == "month" else "Daily cost"
 
     @property
     def highest(self) -> DayColumn | None:
@@ -72,12 +81,12 @@ def stack_days(
 ) -> StackedDays:
     """The five largest names and the rest, of every day from `first` to `last`, both included.
 
-    More than DAYS_MAX are drawn as weeks from Monday, of which the first and last may be cut.
+    Of too many days months are drawn, of which the first and last may be cut.
 
     `ranked` fixes which names are shown and their colours, as another chart of the page has them.
     """
     names = list(ranked) if ranked is not None else rank_names(costs)
-    spans = _spans(first, last)
+    spans, by_month = steps_of(first, last), is_by_month(first, last)
     table = [_amounts(_summed(costs, *span), names) for span in spans]
     totals = [sum(amounts) for amounts in table]
     has_other = any(amounts[-1] for amounts in table)
@@ -93,25 +102,14 @@ def stack_days(
             amounts=amounts if has_other else amounts[:-1],
             total=sum(amounts),
             address=link(day, until) if link else "",
+            is_month=by_month,
         )
         for place, ((day, until), amounts) in enumerate(zip(spans, table, strict=True))
     )
     sums = [sum(column) for column in zip(*table, strict=True)]
     shown = [*names, OTHER] if has_other else names
     series = tuple(Series(name, css_of(n, names), sums[n]) for n, name in enumerate(shown))
-    step_word = "day" if len(spans) == (last - first).days + 1 else "week"
-    return StackedDays(columns, series, (end, end // 2, 0), step_word)
-
-
-def _spans(first: date, last: date) -> list[tuple[date, date]]:
-    """Days, or weeks where there are too many days to be seen; both ends included."""
-    count = (last - first).days + 1
-    if count <= DAYS_MAX:
-        days = [first + timedelta(days=n) for n in range(count)]
-        return [(day, day) for day in days]
-    monday = first - timedelta(days=first.weekday())
-    mondays = [monday + timedelta(days=n) for n in range(0, (last - monday).days + 1, 7)]
-    return [(max(day, first), min(day + timedelta(days=6), last)) for day in mondays]
+    return StackedDays(columns, series, (end, end // 2, 0), "month" if by_month else "day")
 
 
 def _summed(costs: Mapping[date, Mapping[str, int]], first: date, last: date) -> Mapping[str, int]:

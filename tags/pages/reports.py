@@ -14,15 +14,17 @@ from spend.csv_cells import csv_text, inert
 from spend.focus import read_charges
 from spend.focus_rows import VERSIONS, focus_lines
 from spend.money import dollars_text
-from spend.pivot import SEVERAL, TIMES, Pivot, Value, read_pivot
+from spend.pivot import Most, Pivot, Value, read_pivot
+from spend.pivot_sql import SEVERAL, TIMES
 from spend.ranges import DAY, Range, days_of
 from spend.reports import TooManyLines
+from spend.steps import months_of
 from tags.charts.days import StackedDays, stack_days
 from tags.log_form import DAYS_MAX
 from tags.pages.page import Page
 from tags.pages.tag_page import named_address
 from tags.report_form import DIMENSION_NAMES, MEASURES, ReportForm
-from tags.report_table import OTHER, Line, ReportTable, lay_out, name_of
+from tags.report_table import OTHER, SHOWN, Line, ReportTable, lay_out, name_of
 from tags.streams import stream_answer
 
 BARS_MAX = 12
@@ -32,6 +34,7 @@ TOO_MANY = "That is too many lines to add up. Take a shorter range, or a coarser
 
 class ReportQuestion(Page):
     seen_by = ("spend.view_rollup",)
+    most = Most()  # every row and column
 
     @cached_property
     def form(self) -> ReportForm:
@@ -54,13 +57,20 @@ class ReportQuestion(Page):
     def found(self) -> Pivot:
         """Of a form that is right. Raises TooManyLines."""
         asked = self.form.cleaned_data
-        return read_pivot(self.form.scope(self.covered), asked["rows"], self.form.column)
+        return read_pivot(
+            self.form.scope(self.covered),
+            asked["rows"],
+            self.form.column,
+            measure=asked["measure"],
+            most=self.most,
+        )
 
 
 class ReportsPage(ReportQuestion):
     title = "Reports"
     template_name = "tags/reports.html"
     fragments = {"report": "tags/_report.html"}
+    most = SHOWN
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if not self.form.is_valid():
@@ -91,7 +101,7 @@ class ReportsPage(ReportQuestion):
             "last": last,
             "chart": self._chart(first, last),
             "bars": self._bars(table),
-            "months": list(_months(first, last)) if (last - first).days >= DAYS_MAX else [],
+            "months": months_of(first, last) if (last - first).days >= DAYS_MAX else [],
             "versions": VERSIONS,
         }
 
@@ -99,7 +109,8 @@ class ReportsPage(ReportQuestion):
         row = self.form.cleaned_data["rows"]
         if row in TIMES:
             return None
-        return read_pivot(self.form.scope(self.ranges[1]), row, None).rows
+        measure = self.form.cleaned_data["measure"]
+        return read_pivot(self.form.scope(self.ranges[1]), row, None, measure=measure).rows
 
     def _shown(self, line: Line, table: ReportTable) -> dict[str, Any]:
         """A line with the calls behind each of its numbers."""
@@ -136,6 +147,10 @@ class ReportsPage(ReportQuestion):
                 return _clipped(value, dimension, self.days)
         return None
 
+    @cached_property
+    def _logs_address(self) -> str:
+        return reverse("logs")
+
     def _logs(self, asked: Mapping[str, Any]) -> str:
         """Nothing where the days are more than the log shows at once."""
         given = self.form.cleaned_data
@@ -146,7 +161,7 @@ class ReportsPage(ReportQuestion):
             query["status"] = "failure" if given["measure"] == "failed" else "refused"
         if (query["last"] - query["first"]).days >= DAYS_MAX:
             return ""
-        return f"{reverse('logs')}?{urlencode(query)}"
+        return f"{self._logs_address}?{urlencode(query)}"
 
     def _chart(self, first: date, last: date) -> StackedDays | None:
         """Days against what a call has one of, in dollars: these can be stacked."""
@@ -186,7 +201,7 @@ class ReportExport(ReportQuestion):
         asked, column = self.form.cleaned_data, self.form.column
         row, measure = asked["rows"], asked["measure"]
         try:
-            table = lay_out(self.found, row, column, measure, rows_max=None, columns_max=None)
+            table = lay_out(self.found, row, column, measure)
         except TooManyLines:
             return HttpResponse(TOO_MANY, status=422, content_type="text/plain; charset=utf-8")
         text = _money if measure in MONEY else _count
@@ -248,13 +263,3 @@ def _clipped(start: date, dimension: str, bounds: tuple[date, date]) -> dict[str
     elif dimension == "month":
         end = (start + 31 * DAY).replace(day=1) - DAY
     return {"first": max(start, bounds[0]), "last": min(end, bounds[1])}
-
-
-def _months(first: date, last: date) -> list[tuple[date, date]]:
-    """The range month by month, each part with both its days."""
-    parts, start = [], first
-    while start <= last:
-        end = min((start.replace(day=1) + 31 * DAY).replace(day=1) - DAY, last)
-        parts.append((start, end))
-        start = end + DAY
-    return parts

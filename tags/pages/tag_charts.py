@@ -77,7 +77,7 @@ def stack_range(
     first = max(first, first_at.astimezone(open_zone(time_zone)).date())
     costs: dict[date, dict[str, int]] = {}
     for on, name, spent in parts:
-        day = costs.setdefault(on or first, {})
+        day = costs.setdefault(max(on or first, first), {})  # a month may begin earlier
         day[name] = day.get(name, 0) + spent
     return stack_days(costs, first, max(first, last), link=link)
 

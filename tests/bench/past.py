@@ -81,6 +81,7 @@ def make_past(rows: int, tags: int) -> None:
         cursor.execute(SPENT)
         zone = settings.REPORT_TIME_ZONE
         cursor.execute(ROLLUPS, ["day", "day", zone, now - 2 * YEAR])
+        cursor.execute(ROLLUPS, ["month", "month", zone, now - 2 * YEAR])
         cursor.execute(ROLLUPS, ["hour", "hour", zone, now - timedelta(days=60)])
     with connection.cursor() as cursor:
         cursor.execute("vacuum analyze")

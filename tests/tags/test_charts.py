@@ -117,15 +117,15 @@ def test_it_marks_where_it_ran_out_and_needs_no_points():
     assert (chart.limit, chart.soft, chart.out) == (None, None, 50)
 
 
-def test_many_days_are_drawn_as_weeks_that_add_up():
+def test_many_days_are_drawn_as_months_that_add_up():
     costs = {FIRST + n * DAY: {"a": 1, "b": n} for n in range(200)}
 
     chart = stack_days(costs, FIRST, FIRST + 199 * DAY, link=lambda day, until: f"{day} {until}")
 
-    assert (chart.step, chart.heading) == ("week", "Weekly cost")
+    assert (chart.step, chart.heading) == ("month", "Monthly cost")
     assert sum(column.total for column in chart.columns) == 200 + sum(range(200))
     assert chart.columns[0].day == FIRST
     assert chart.columns[-1].until == FIRST + 199 * DAY
-    assert all(column.day.weekday() == 0 for column in chart.columns[1:])
-    assert all(column.until.weekday() == 6 for column in chart.columns[:-1])
+    assert all(column.day.day == 1 for column in chart.columns[1:])
+    assert all((column.until + DAY).day == 1 for column in chart.columns[:-1])
     assert chart.columns[1].address == f"{chart.columns[1].day} {chart.columns[1].until}"

@@ -128,7 +128,7 @@ def test_it_takes_a_bounded_number_of_queries(root, django_assert_max_num_querie
     for _ in range(8):
         spend_on(make_tag(limit="0.000001"), 1_000)
 
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         answer = root.get("/")
 
     assert len(answer.context["needy"]) == 6

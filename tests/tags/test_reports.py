@@ -2,11 +2,13 @@
 
 import csv
 import io
+import itertools
 from datetime import timedelta
 
 import pytest
 
-from spend.pivot import DIMENSIONS, read_pivot
+from spend.pivot import Most, Sums, read_pivot
+from spend.pivot_sql import DIMENSIONS, TIMES
 from spend.range_choices import choose_range
 from spend.reports import Scope
 from spend.rollover import database_now
@@ -79,14 +81,32 @@ def test_tag_by_tag_tells_pairs(calls):
 
 
 def test_what_is_too_much_to_show_is_other(calls):
-    table = lay_out(
-        read_pivot(whole(), "model", "key"), "model", "key", "cost", rows_max=1, columns_max=1
-    )
+    found = read_pivot(whole(), "model", "key", most=Most(1, 1))
+    table = lay_out(found, "model", "key", "cost")
 
     assert [name for _, name in table.columns] == ["ci", "Other"]
     assert texts(table.lines) == [("large", [3, 0], 3), ("Other", [1, 2], 3)]
     assert texts(table.footer) == [("All calls", [4, 2], 6)]
     assert (table.rows_more, table.columns_more) == (1, 1)
+
+
+@pytest.mark.parametrize("measure", ["cost", "average", "requests"])
+def test_other_is_all_that_is_not_shown(calls, measure):
+    """Summed by the database, it is what the whole pivot's cells come to."""
+    make_past_call(tags=("t:b", "u"), cost=dollars("4"), model="tiny", key_alias="b", ago=DAY)
+
+    for row, column in itertools.product(DIMENSIONS, DIMENSIONS):
+        whole_one = read_pivot(whole(), row, column, measure=measure)
+        cut = read_pivot(whole(), row, column, measure=measure, most=Most(1, 2))
+        assert (cut.rows, cut.columns, cut.total) == (
+            whole_one.rows, whole_one.columns, whole_one.total,
+        )  # fmt: skip
+        assert Sums.of(cut.cells.values()) == Sums.of(whole_one.cells.values()), (row, column)
+        lines = lay_out(whole_one, row, column, measure).lines
+        first, *left = lines[::-1] if row in TIMES else lines
+        shown, *other = lay_out(cut, row, column, measure).lines
+        assert shown.total == first.total, (row, column)
+        assert len(other) == bool(left), (row, column)
 
 
 def test_times_stand_in_their_order(root):

@@ -3,6 +3,8 @@
 Rows are counted instead of time, as they are the same on every machine.
 """
 
+from importlib import import_module
+
 import pytest
 from django.db import connection
 
@@ -39,6 +41,7 @@ def many():
         )
         cursor.execute(ROLLUP.format(span="day", count=364, every=1))
         cursor.execute(ROLLUP.format(span="hour", count=24 * 20, every=3))
+        cursor.execute(import_module("spend.migrations.0009_earlier_months").MONTHS, ["UTC"])
         for table in ("spend_rollup", "spend_tagset", "spend_budgetwindow", "tags_tag"):
             cursor.execute(f"analyze {table}")
         cursor.execute(LOCALLY, ["60000"])

@@ -30,10 +30,18 @@ def carry():
             ("cost", "requests", "failed", "refused", "estimated", "prompt_tokens",
              "completion_tokens", "cached_tokens"), 0,
         )  # fmt: skip
+        numbers |= sums
+        if span == "day":
+            of_month, _ = Rollup.objects.get_or_create(
+                span="month", starts_at=starts_at.replace(day=1), tag_set=tag_set, key_id=key,
+                model="m", defaults=dict.fromkeys(numbers, 0),
+            )  # fmt: skip
+            for name, number in numbers.items():
+                setattr(of_month, name, getattr(of_month, name) + number)
+            of_month.save()
         return Rollup.objects.create(
-            span=span, starts_at=starts_at, tag_set=tag_set, key_id=key, model="m",
-            **(numbers | sums),
-        )  # fmt: skip
+            span=span, starts_at=starts_at, tag_set=tag_set, key_id=key, model="m", **numbers
+        )
 
     return add
 
