@@ -17,6 +17,7 @@ app.conf.beat_schedule = {
     "deliver alerts": {"task": "spend.tasks.deliver_alerts", "schedule": 5.0},
     "raise forecasts": {"task": "spend.tasks.raise_forecasts", "schedule": 300.0},
     "reconcile the books": {"task": "spend.tasks.reconcile_books", "schedule": 21600.0},
+    "drop old months of the log": {"task": "spend.tasks.retain_log", "schedule": 86400.0},
     "load prices": {"task": "spend.tasks.load_prices", "schedule": 86400.0},
 }
 for entry in app.conf.beat_schedule.values():

@@ -313,6 +313,8 @@ COOLDOWN_FAILURES = read_integer("COOLDOWN_FAILURES", 3, least=1)
 COOLDOWN_WITHIN_SECONDS = read_decimal_seconds("COOLDOWN_WITHIN_SECONDS", 60)
 COOLDOWN_SECONDS = read_decimal_seconds("COOLDOWN_SECONDS", 5)
 
+LOG_RETENTION_MONTHS = read_integer("LOG_RETENTION_MONTHS", 0)  # 0: for ever
+
 # -- logs --------------------------------------------------------------------------------------
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")

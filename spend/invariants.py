@@ -39,9 +39,12 @@ class Question:
 # in any way, and says in which. A window that began before `since` is not told from its rows.
 WINDOWS = """
     with paid as (
-      select w, sum(cost) n, max(h) top, sum(greatest(cost - h, 0)) late
-        from spend_spendlog, unnest(windows, holds) u(w, h)
-       where id >= %(since_id)s group by w),
+      select w, sum(n) n, max(top) top, sum(late) late
+        from (select w, cost n, h top, greatest(cost - h, 0) late
+                from spend_spendlog, unnest(windows, holds) u(w, h) where id >= %(since_id)s
+              union all
+              select window_id, cost, top, late from spend_closedwindow) charges
+       group by w),
     held as (
       select w, sum(h) n, max(h) top
         from spend_reservation, unnest(windows, holds) u(w, h) group by w),
@@ -85,11 +88,12 @@ DUPLICATE_ROW = "select id from spend_reservation join spend_spendlog using (id)
 ORPHAN_ROW = """
     select c.id, c.corrects from spend_spendlog c
       left join spend_spendlog o on o.id = c.corrects
-     where c.corrects is not null and c.id >= %(since_id)s and o.id is null"""
+     where c.corrects is not null and c.id >= %(since_id)s and o.id is null
+       and not exists (select 1 from spend_closing
+                        where c.corrects >= low_id and c.corrects < high_id)"""
 
-ROLLUP = """
-    with logged as (
-      select s.span, s.starts_at, l.tag_set_id, l.key_id, l.model, sum(l.cost) cost,
+# What a row adds to the roll-ups, in the order of their columns; and to which ones it does.
+SPAN_SUMS = """sum(l.cost) cost,
              count(*) filter (where status in ('success', 'failure', 'estimated')) requests,
              count(*) filter (where status = 'failure') failed,
              count(*) filter (where status = 'refused') refused,
@@ -97,25 +101,51 @@ ROLLUP = """
              sum(l.prompt_tokens) prompt_tokens, sum(l.completion_tokens) completion_tokens,
              sum(coalesce((l.usage ->> 'cached_input')::bigint, 0)) cached_tokens,
              sum(coalesce((l.usage ->> 'cache_write')::bigint, 0)
-                 + coalesce((l.usage ->> 'cache_write_1h')::bigint, 0)) cache_write_tokens
-        from spend_spendlog l,
-             lateral (values ('hour', date_trunc('hour', at, 'UTC')),
+                 + coalesce((l.usage ->> 'cache_write_1h')::bigint, 0)) cache_write_tokens"""
+SPANS = """lateral (values ('hour', date_trunc('hour', at, 'UTC')),
                              ('day', date_trunc('day', at, %(day_zone)s)),
                              ('month', date_trunc('month', at, %(day_zone)s)))
-             as s(span, starts_at)
+             as s(span, starts_at)"""
+SUMMED = (
+    "cost", "requests", "failed", "refused", "estimated", "prompt_tokens", "completion_tokens",
+    "cached_tokens", "cache_write_tokens",
+)  # fmt: skip
+
+
+def _columns(alias: str, form: str = "{}") -> str:
+    return ", ".join(form.format(f"{alias}.{name}") for name in SUMMED)
+
+
+# Of an hour, day or month that has lost rows to retention (spend/retention.py) the whole is
+# compared: what is left of its rows and what was kept of the others, with all of its roll-ups.
+ROLLUP = f"""
+    with logged as (
+      select s.span, s.starts_at, l.tag_set_id, l.key_id, l.model, {SPAN_SUMS}
+        from spend_spendlog l, {SPANS}
        where l.id >= %(since_id)s and s.starts_at >= %(since)s
-       group by 1, 2, 3, 4, 5)
+       group by 1, 2, 3, 4, 5),
+    rolled_up as (select * from spend_rollup where starts_at >= %(since)s),
+    closed as (select span, starts_at, {", ".join(f"sum(c.{n}) {n}" for n in SUMMED)}
+                       from spend_closedspan c where starts_at >= %(since)s group by 1, 2),
+    parts as (
+      select span, starts_at, {", ".join(SUMMED)} from closed
+      union all
+      select span, starts_at, {_columns("l")} from logged l join closed using (span, starts_at)),
+    wholes as (select span, starts_at, {", ".join(f"sum(p.{n}) {n}" for n in SUMMED)}
+                 from parts p group by 1, 2),
+    totals as (select span, starts_at, {", ".join(f"sum(r.{n}) {n}" for n in SUMMED)}
+                 from rolled_up r join closed using (span, starts_at) group by 1, 2)
     select span, starts_at, tag_set_id, key_id, model, l.cost as logged, r.cost as rolled_up,
            coalesce(l.requests, 0) + coalesce(l.refused, 0) as calls_logged,
            coalesce(r.requests, 0) + coalesce(r.refused, 0) as calls_rolled_up
-      from (select * from spend_rollup where starts_at >= %(since)s) r
-      full join logged l using (span, starts_at, tag_set_id, key_id, model)
-     where (l.cost, l.requests, l.failed, l.refused, l.estimated, l.prompt_tokens,
-            l.completion_tokens, l.cached_tokens, l.cache_write_tokens)
-           is distinct from
-           (r.cost::numeric, r.requests, r.failed, r.refused, r.estimated, r.prompt_tokens::numeric,
-            r.completion_tokens::numeric, r.cached_tokens::numeric,
-            r.cache_write_tokens::numeric)"""
+      from rolled_up r full join logged l using (span, starts_at, tag_set_id, key_id, model)
+     where ({_columns("l", "{}::numeric")}) is distinct from ({_columns("r", "{}::numeric")})
+       and (span, starts_at) not in (select span, starts_at from closed)
+    union all
+    select span, starts_at, null, null, null, w.cost, t.cost,
+           w.requests + w.refused, coalesce(t.requests, 0) + coalesce(t.refused, 0)
+      from wholes w left join totals t using (span, starts_at)
+     where ({_columns("w", "{}::numeric")}) is distinct from ({_columns("t", "{}::numeric")})"""
 
 OVERDUE_RESERVATION = """
     select id, expires_at from spend_reservation

@@ -48,5 +48,7 @@ def take_snapshot(**values: Any) -> Iterator[Snapshot]:
     with transaction.atomic(), connection.cursor() as cursor:
         if is_ours:
             cursor.execute("set transaction isolation level repeatable read, read only")
+            # Before the snapshot is taken: no month of the log leaves while it is read.
+            cursor.execute("lock table spend_spendlog in access share mode")
         cursor.execute(f"set local work_mem = '{MEMORY}'")
         yield Snapshot(cursor, values)

@@ -1,10 +1,12 @@
 """Celery tasks: each one wraps a verb that lives with its noun, and runs one at a time."""
 
 from celery import shared_task
+from django.conf import settings
 
 from spend import alerts, deliveries, partitions, prices, rollover, sweep
 from spend.jobs import run_single
 from spend.reconcile import reconcile
+from spend.retention import retain_log as drop_old_months
 
 SECOND_LOOK_SECONDS = 5.0
 RECOUNT_SECONDS_MAX = 3_600
@@ -48,6 +50,11 @@ def deliver_alerts() -> None:
 @shared_task(time_limit=RECOUNT_SECONDS_MAX)  # type: ignore[untyped-decorator]
 def reconcile_books() -> None:
     run_single("reconcile", lambda: reconcile().as_json())
+
+
+@shared_task(time_limit=RECOUNT_SECONDS_MAX)  # type: ignore[untyped-decorator]
+def retain_log() -> None:
+    run_single("retention", lambda: drop_old_months(settings.LOG_RETENTION_MONTHS))
 
 
 def _sweep() -> int:

@@ -2,6 +2,7 @@
 
 from spend.models.accounts import Budget, BudgetMode, BudgetWindow, FurtherDraw, Reservation
 from spend.models.alerts import Alert, AlertDelivery, AlertKind, DeliveryState
+from spend.models.closings import ClosedSpan, ClosedWindow, Closing
 from spend.models.events import Audit, AuditSeal, JobRun
 from spend.models.log import CallStatus, Rollup, SpendLog, TagSet
 from spend.models.prices import Price, PriceSource
@@ -16,6 +17,9 @@ __all__ = [
     "BudgetMode",
     "BudgetWindow",
     "CallStatus",
+    "ClosedSpan",
+    "ClosedWindow",
+    "Closing",
     "DeliveryState",
     "FurtherDraw",
     "JobRun",
