@@ -1,10 +1,11 @@
-"""One command for every figure: `python -m tests.bench gateway | streams | ledger | pages`."""
+"""One command for every figure: `python -m tests.bench gateway | streams | ledger | pages ...`."""
 
 import argparse
 import signal
 import sys
 from types import FrameType
 
+from tests.bench.escrow import measure_escrow
 from tests.bench.gateway import STARTERS, measure_gateway
 from tests.bench.ledger import measure_ledger
 from tests.bench.machine import BenchFailed
@@ -31,6 +32,8 @@ def read_arguments() -> argparse.Namespace:
     pages.add_argument("--rows", type=int, default=1_000_000)
     pages.add_argument("--tags", type=int, default=2_000)
     pages.add_argument("--rounds", type=int, default=7)
+    escrow = benches.add_parser("escrow", help="leases of a hot strict budget, simulated")
+    escrow.add_argument("--seed", type=int, default=1)
     benches.add_parser("install", help="LiteLLM and Portkey, each into a folder of its own")
     return options.parse_args()
 
@@ -57,6 +60,8 @@ def main() -> int:
                 measure_ledger(seconds=chosen.seconds)
             case "pages":
                 measure_pages(rows=chosen.rows, tags=chosen.tags, rounds=chosen.rounds)
+            case "escrow":
+                measure_escrow(seed=chosen.seed)
             case "install":
                 install_peers()
     except BenchFailed as failure:
