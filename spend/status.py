@@ -7,6 +7,7 @@ from enum import Enum
 from spend.standings import Standing
 
 AT_RISK_PERCENT = 80  # of the limit, where no soft limit says when to worry
+SHOWN_PERCENT_MAX = 999  # more of a tiny limit fits into no column, and tells nobody anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,10 @@ def percent_used(limit: int | None, spent: int) -> int | None:
 
 
 def used_text(limit: int | None, spent: int) -> str:
-    """`84%`, `<1%`; empty without a limit."""
+    """`84%`, `<1%`, `>999%`; empty without a limit."""
     percent = percent_used(limit, spent)
     if percent is None:
         return ""
+    if percent > SHOWN_PERCENT_MAX:
+        return f">{SHOWN_PERCENT_MAX}%"
     return "<1%" if percent == 0 and spent > 0 else f"{percent}%"

@@ -19,7 +19,7 @@ from django.http import (
 from spend.csv_cells import inert
 from spend.money import dollars_text
 from spend.range_choices import CHOICES, MONTH_TO_DATE, RangeChoice, choose_range
-from spend.status import Status
+from spend.status import Status, percent_used
 from tags.access import CREATE, DELETE, EDIT, RESET, TRY, sees_all
 from tags.bill import Bill
 from tags.bulk import ACTS
@@ -209,7 +209,7 @@ def export_lines(roster: Roster) -> Iterator[str]:
                 "" if row.limit is None else dollars_text(row.limit),
                 dollars_text(row.spent),
                 dollars_text(row.reserved),
-                row.used.rstrip("%"),
+                percent_used(row.limit, row.spent),
                 row.resets_at.isoformat() if row.resets_at else "",
                 "" if forecast is None else dollars_text(forecast.middle),
                 dollars_text(row.cost),

@@ -25,6 +25,10 @@ def account(limit, spent, *, reserved=0, soft_limit=None):
         (1_000, 1_000, "100%"),
         (1_000, 1_009, "100%"),
         (0, 0, "100%"),
+        (1, 9, "900%"),
+        (100, 999, "999%"),
+        (1, 10, ">999%"),
+        (1, 1_170_000, ">999%"),
     ],
 )
 def test_it_rounds_the_share_down(limit, spent, text):
