@@ -36,6 +36,12 @@ def headline(alert: Alert) -> str:
             return "this is a test"
 
 
+def spent_text(alert: Alert) -> str:
+    """What was spent when it was told; empty where that is not what it is about."""
+    spent = alert.facts.get("spent")
+    return "" if spent is None else _dollars(spent)
+
+
 def body_of(alert: Alert) -> str:
     """The numbers, and where to look."""
     facts = alert.facts

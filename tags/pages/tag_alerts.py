@@ -1,5 +1,6 @@
 """Alerts of a tag: at what it tells, what it told, whether that arrived; a test of channels."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -7,10 +8,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from spend.alert_words import headline
+from spend.alert_words import headline, spent_text
 from spend.channels import channels
 from spend.deliveries import send_again, send_test
-from spend.models import Alert, AlertDelivery, DeliveryState
+from spend.models import Alert, AlertDelivery, AlertKind, DeliveryState
 from tags.access import EDIT
 from tags.budget_rows import BudgetRow
 from tags.pages.page import Page
@@ -31,12 +32,15 @@ class AlertsTab(TagPage):
             .prefetch_related("deliveries")
             .order_by("-id")[:SHOWN_MAX]
         )
-        told = [(alert, headline(alert)) for alert in alerts]
-        known = {(alert.window_id, alert.kind, alert.threshold) for alert, _ in told}
+        forecasts = set(
+            Alert.objects.filter(window__budget__in=budgets, kind=AlertKind.FORECAST)
+            .filter(window__is_open=True)
+            .values_list("window__budget", "window__starts_at")
+        )
         return {
             **super().context(),
-            "told": told,
-            "states": [(row, marks_of(row, known)) for row in self.rows],
+            "told": [(alert, headline(alert), spent_text(alert)) for alert in alerts],
+            "states": [(row, marks_of(row, forecasts)) for row in self.rows],
             "channels": channels(),
             "no_channels": NO_CHANNELS,
             "given_up": DeliveryState.GIVEN_UP,
@@ -82,16 +86,16 @@ class SendAgain(Channels):
         return "It is sent again within seconds."
 
 
-def marks_of(row: BudgetRow, known: set[tuple[int, str, int]]) -> list[tuple[str, bool]]:
-    """What this window tells at, in words, and whether it has."""
+def marks_of(row: BudgetRow, forecasts: set[tuple[int, datetime]]) -> list[tuple[str, bool]]:
+    """What this window tells at, in words, and whether it has. `forecasts` were told of windows
+    that are known by budget and beginning."""
     limit = row.standing.limit
     marks = []
-    told = {(kind, threshold) for _, kind, threshold in known}
     for percent in row.budget.alert_thresholds if limit else ():
         reached = row.percent is not None and row.percent >= percent
         marks.append((f"{percent}%", reached))
     if row.budget.soft_limit is not None:
         marks.append(("soft limit", row.standing.spent >= row.budget.soft_limit))
     if limit:
-        marks.append(("forecast", ("budget.forecast", 100) in told))
+        marks.append(("forecast", (row.budget.pk, row.standing.starts_at) in forecasts))
     return marks

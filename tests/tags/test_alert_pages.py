@@ -1,9 +1,11 @@
 """The Alerts tab: what it shows; who may send a test; what was given up is sent again."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import Group, User
 
-from spend.alerts import raise_alerts
+from spend.alerts import raise_alerts, raise_one
 from spend.models import AlertDelivery, BudgetWindow
 from tests.admin_clients import client_of, root_client
 from tests.factories import dollars, make_tag, unique
@@ -11,6 +13,8 @@ from tests.receiver import receiver
 from tests.tags.test_roster_pages import text_of
 
 pytestmark = pytest.mark.django_db
+
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -37,6 +41,24 @@ def test_it_shows_marks_channels_and_what_was_told(settings, viewer, django_asse
     summary = text_of(viewer.get(f"/tags/{tag.pk}/"))
     assert "Last alerts: team has used 80% of its budget" in summary
     assert "1 not delivered" in summary
+
+
+def test_it_marks_this_window_alone_and_writes_tiny_amounts_out():
+    tag = make_tag("team", limit="0.00005", duration="1d")
+    window = BudgetWindow.objects.get(budget=tag.budget)
+    BudgetWindow.objects.filter(pk=window.pk).update(spent=dollars("0.0000444"))
+    raise_alerts()
+    then = {"starts_at": window.starts_at - DAY, "ends_at": window.starts_at, "is_open": False}
+    before = BudgetWindow.objects.create(budget=tag.budget, mode="standard", limit=1, **then)
+    raise_one("budget.forecast", {"tag": "team"}, window=before.pk, threshold=100)
+    address = f"/tags/{tag.pk}/alerts/"
+
+    text = text_of(root_client().get(address))
+    assert "$0.00004440" in text
+    assert "forecast reached" not in text
+
+    raise_one("budget.forecast", {"tag": "team"}, window=window.pk, threshold=100)
+    assert "forecast reached" in text_of(root_client().get(address))
 
 
 def test_without_channels_it_says_how_to_set_them():
