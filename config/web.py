@@ -89,13 +89,18 @@ def load(dotted: str) -> Application:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m config.web", description=__doc__)
-    parser.add_argument("--fd", type=int, required=True, help="the bound, listening socket")
+    address = parser.add_mutually_exclusive_group(required=True)
+    address.add_argument("--fd", type=int, help="the bound, listening socket")
+    address.add_argument("--port", type=int, help="or one of our own, of every address")
     parser.add_argument("--application", default="config.asgi:application")
     parser.add_argument("--lifespan", choices=("on", "auto"), default="on")
     parser.add_argument("--folder", required=True, help="names whose worker this is, for `ps`")
     options = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    listener = socket.socket(fileno=options.fd)
+    if options.port is None:
+        listener = socket.socket(fileno=options.fd)
+    else:
+        listener = socket.create_server(("", options.port), backlog=BACKLOG)
     uvloop.run(serve(load(options.application), listener, lifespan=options.lifespan))
 
 
