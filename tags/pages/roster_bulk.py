@@ -117,7 +117,8 @@ class BulkPage(RosterQuestion):
                     raise ValidationError("Choose by how much.")
                 wish["percent"] = int(percent)
             case "owner":
-                wish["owner"] = self._users().filter(username=posted.get("owner", "")).first()
+                username = posted.get("owner", "").replace("\0", "")
+                wish["owner"] = self._users().filter(username=username).first()
                 if wish["owner"] is None:
                     raise ValidationError("Choose somebody who may log in.")
         return Wish(**wish)

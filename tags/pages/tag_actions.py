@@ -169,7 +169,7 @@ class ResetSpend(TagAction):
             problems["budget"] = "Choose the budget whose spend is reset."
         if request.POST.get("name", "").strip() != self.name:
             problems["name"] = NOT_THE_NAME
-        if not reason or len(reason) > 1_000:
+        if not reason or len(reason) > 1_000 or "\0" in reason:
             problems["reason"] = "Say why, in at most 1,000 characters."
         if problems or row is None:
             return self.refuse(**problems)
