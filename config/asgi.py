@@ -32,6 +32,8 @@ class Application:
             if found is None:
                 if scope["path"].startswith(BOOKS) and self.worker is not None:
                     await self.worker.write_bills()
+                if scope["path"].startswith("/metrics") and self.worker is not None:
+                    await self.worker.tell_counts()
                 await django_application(scope, receive, send)
                 return
             view, path = found

@@ -240,6 +240,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = api_documents.SETTINGS
 API_DOCS = read_choice("API_DOCS", "staff", ("staff", "public"))
+METRICS_PUBLIC = env.bool("METRICS_PUBLIC", default=False)
 
 # -- access ------------------------------------------------------------------------------------
 

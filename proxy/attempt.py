@@ -58,6 +58,7 @@ class Attempt:
     started: float = 0.0
     began: float = 0.0  # when the first of them started
     upstream_ms: float = 0.0
+    overhead_ms: float = 0.0  # ours, until the head was told
     status: int = 0
     is_dropped: bool = False  # by us, as its client had left
     is_further: bool = False
@@ -118,5 +119,6 @@ class Attempt:
     def explain(self, *, with_cost: bool = True) -> Headers:
         """What the headers say of the call; its cost, once it is known."""
         cost = self.bill.cost if with_cost else None
+        self.overhead_ms = max(0.0, self.plan.milliseconds() - self.upstream_ms)
         explained = plan_headers(self.plan, self.hold, upstream_ms=self.upstream_ms, cost=cost)
         return explained + encode_headers(self.passed_back.items())

@@ -70,6 +70,7 @@ async def serve(
         answer = failure_answer(failure, id_headers(call_id), view.errors)
         if form is not None:
             form.upload.close()
+    worker.counters.count_request(view.counted_as, answer.status)
     if answer.body is None:
         assert outlet is not None
         await send_stream(answer, outlet, receive, send, heartbeat=view.heartbeat_seconds)

@@ -18,6 +18,8 @@ from proxy.relay import Outlet
 from proxy.tagging import collect_tags
 from proxy.throttling import Throttle
 from proxy.wishes import read_wishes
+from spend.errors import LedgerError
+from spend.holds import Hold
 from spend.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -56,13 +58,7 @@ async def carry_out(plan: Plan, outlet: Outlet, worker: "Worker") -> None:
     try:
         async with outlet, worker.throttle.slot(plan) as plan:  # the client hears of any error
             outlet.explain = partial(plan_headers, plan)
-            hold = await worker.ledger.reserve(
-                plan.call.id,
-                plan.intent,
-                plan.tags.draws,
-                plan.estimate,
-                seconds=plan.route.hold_seconds,
-            )
+            hold = await reserve(plan, worker)
             meter = plan.call.endpoint.meter(plan.call, plan.route)
             attempt = Attempt(
                 plan, hold, meter, outlet, worker.drains, hold.held, plan.route.seconds
@@ -74,6 +70,24 @@ async def carry_out(plan: Plan, outlet: Outlet, worker: "Worker") -> None:
         plan.call.close()
         if attempt is not None:
             close_hold(attempt, worker.ledger, worker.throttle)
+            worker.counters.count_call(attempt)
+
+
+async def reserve(plan: Plan, worker: "Worker") -> Hold:
+    """The hold, counted, as is its refusal."""
+    try:
+        hold = await worker.ledger.reserve(
+            plan.call.id,
+            plan.intent,
+            plan.tags.draws,
+            plan.estimate,
+            seconds=plan.route.hold_seconds,
+        )
+    except LedgerError as error:
+        worker.counters.count_turned_away(error)
+        raise
+    worker.counters.count_admitted(hold)
+    return hold
 
 
 def close_hold(attempt: Attempt, ledger: Ledger, throttle: Throttle) -> None:

@@ -3,7 +3,7 @@
 from django.urls import URLPattern, path
 from rest_framework.views import APIView
 
-from proxy import docs, health
+from proxy import docs, health, metrics
 from proxy.api import activity, budgets, deployments, exports, keys, reports, spend
 from tags.views import paths
 
@@ -60,6 +60,7 @@ urlpatterns = [
     *(path(f"{name}{end}", health.tell_liveness) for name in LIVENESS for end in ENDS),
     *(path(f"{name}{end}", health.tell_readiness) for name in READINESS for end in ENDS),
     *paths("health", health.HealthView),
+    *(path(f"metrics{end}", metrics.tell_metrics) for end in ENDS),
     # -- docs
     path("openapi.json", docs.document, name="openapi"),
     *(path(f"docs{end}", docs.swagger, name="docs") for end in ENDS),

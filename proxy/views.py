@@ -30,6 +30,7 @@ class GatewayView(APIView):
 
     errors: ErrorForm = OPENAI_ERRORS
     takes_form = False
+    counted_as = "models"  # the endpoint, in the metrics
 
     @property
     def heartbeat_seconds(self) -> int:
@@ -57,6 +58,7 @@ class CallView(GatewayView):
         self.endpoint = endpoint
         self.errors = endpoint.errors
         self.takes_form = endpoint.takes_form
+        self.counted_as = endpoint.name
 
     def model_in(self, arrival: Arrival) -> str | None:
         if arrival.method != "POST":

@@ -1,17 +1,22 @@
 """What a web worker owns, opened and closed in order; passed in, never imported."""
 
 import asyncio
+import contextlib
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from functools import partial
+from time import time_ns
 from typing import TypeVar
 
 from django.conf import settings
 from django.db import Error as DatabaseFailure
 
 from proxy.cooldown import Cooldowns
+from proxy.counters import SETTLE_QUEUE, Counters, Series
 from proxy.directory import Directory
 from proxy.drains import Drains
+from proxy.tallies import Tallies
 from proxy.tasks import Tasks
 from proxy.throttling import Throttle
 from proxy.upstreams.contract import Transport
@@ -27,6 +32,7 @@ from spend.sweep import expire_reservations, look_for_lockless_workers
 Found = TypeVar("Found")
 
 SWEEP_SECONDS = 10.0
+TELL_SECONDS = 1.0
 # Clients have had their half minute when the server ends us (config/web.py); this is for settling.
 DRAIN_SECONDS_MAX = 5.0
 FLUSH_SECONDS_MAX = 10.0
@@ -43,6 +49,10 @@ class Worker:
         self.tasks = Tasks()
         self.ids = CallIds()
         self.cooldowns = Cooldowns()
+        self.counters = Counters()
+        self.tallies = Tallies(settings.DATA_DIR / "metrics")
+        self._tally_name = f"{os.getpid()}-{time_ns()}"
+        self._expired = 0
         self.drains = Drains(seconds_max=settings.DRAIN_SECONDS)
         self.presence = Presence(self._forget, self._forget_all)
         self.directory = Directory(is_trusted=lambda: self.presence.is_heard)
@@ -72,6 +82,7 @@ class Worker:
         if not await self._reach_ledger():
             self._upkeep.append(asyncio.create_task(self._reach_ledger_at_last(), name="reach"))
         self._upkeep.append(asyncio.create_task(self._sweep_for_ever(), name="sweep"))
+        self._upkeep.append(asyncio.create_task(self._tell_for_ever(), name="tell"))
         await self.throttle.open()
 
     async def close(self) -> None:
@@ -83,6 +94,7 @@ class Worker:
         await self.throttle.close(seconds_max=COUNT_SECONDS_MAX)
         if self._ledger is not None:
             await self._ledger.close(seconds_max=FLUSH_SECONDS_MAX)
+        await self.tell_counts()
         await self.presence.close()
         await self.transport.close()
         await self.directory.close()
@@ -91,6 +103,26 @@ class Worker:
         """Wait until the calls that are over are in the books."""
         if self._ledger is not None:
             await self._ledger.flush()
+
+    async def tell_counts(self) -> None:
+        """Write what this worker has counted to its file, for whoever reads the metrics."""
+        counts = self._counts()
+        with contextlib.suppress(OSError):  # a full disk turns no call away
+            await asyncio.to_thread(self.tallies.write, self._tally_name, counts)
+
+    def _counts(self) -> dict[Series, int]:
+        counts = dict(self.counters.counts)
+        counts[("reservations_expired",)] = self._expired
+        counts[("rate_limit_failopen",)] = self.throttle.failed_open
+        if self._ledger is not None:
+            lanes = (self._ledger.lane.batcher, self._ledger.second_lane.batcher)
+            for verb, batchers in (("reserve", lanes), ("settle", (self._ledger.settles,))):
+                counts["batch_items", verb] = sum(batcher.items for batcher in batchers)
+                counts["batches", verb] = sum(batcher.batches for batcher in batchers)
+                took = sum(batcher.seconds for batcher in batchers)
+                counts["batch_us", verb] = int(took * 1_000_000)
+            counts[SETTLE_QUEUE] = self._ledger.settles.waiting
+        return counts
 
     async def intern_tags(self, names: tuple[str, ...]) -> int:
         """The id of a call's tag list. Raises BudgetUnavailable."""
@@ -135,10 +167,18 @@ class Worker:
             await asyncio.sleep(SWEEP_SECONDS)
             try:
                 lockless = set(await self._ask(look_for_lockless_workers))
-                await self._ask(partial(expire_reservations, sorted(suspects & lockless)))
+                dead = sorted(suspects & lockless)
+                self._expired += await self._ask(partial(expire_reservations, dead))
                 suspects = lockless
             except (BudgetUnavailable, DatabaseFailure):
                 suspects = set()
+
+    async def _tell_for_ever(self) -> None:
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(self.tallies.bury_dead)
+        while True:
+            await asyncio.sleep(TELL_SECONDS)
+            await self.tell_counts()
 
     def _ask(self, verb: Callable[[], Found]) -> Awaitable[Found]:
         return self.directory.ask("sweep", id(verb), verb)

@@ -20,6 +20,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Generic, TypeVar
 
 from spend.errors import Busy, Unavailable
@@ -75,6 +76,7 @@ class Batcher(Generic[Item, Result]):
         self._flushers: deque[tuple[int, asyncio.Future[None]]] = deque()
         self.batches = 0
         self.items = 0
+        self.seconds = 0.0  # that its flights took
 
     @property
     def waiting(self) -> int:
@@ -144,7 +146,9 @@ class Batcher(Generic[Item, Result]):
         while batch := self._board():
             self.batches += 1
             self.items += len(batch)
+            started = perf_counter()
             posts = await self._deliver(batch)
+            self.seconds += perf_counter() - started
             if posts:  # the bank cannot be asked now: they go first when it can
                 self._queue.extendleft(reversed(posts))
                 await asyncio.sleep(pause)
