@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 from django.db import connection, transaction
+from django.db.models.functions import Now
 
 from spend.buckets import Payers
 from spend.channels import channels
@@ -103,6 +104,7 @@ def raise_one(
     window: int | None = None,
     threshold: int = 0,
     subject: str = "",
+    due_in: timedelta = timedelta(),
 ) -> bool:
     """With a delivery for each channel, or nothing at all; whether it is new."""
     row: list[Any] = [
@@ -119,7 +121,8 @@ def raise_one(
     if inserted is None:
         return False
     AlertDelivery.objects.bulk_create(
-        AlertDelivery(alert_id=inserted[0], channel=channel.name) for channel in channels()
+        AlertDelivery(alert_id=inserted[0], channel=channel.name, next_at=Now() + due_in)
+        for channel in channels()
     )
     return True
 

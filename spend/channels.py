@@ -15,6 +15,7 @@ import orjson
 import requests
 from django.conf import settings
 from django.core.mail import send_mail
+from urllib3.exceptions import HTTPError
 
 from spend.alert_words import body_of, title_of
 from spend.models import Alert
@@ -72,9 +73,12 @@ def _configured() -> Iterator[Channel]:
 
 
 def _masked(url: str) -> str:
-    """Scheme, host and the length of what follows: a webhook's path is its password."""
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
+    """Scheme and host, and whether more follows: a webhook's path is its password."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "(not understood)"
     rest = "/..." if len(parts.path) > 1 or parts.query else ""
     return f"{parts.scheme}://{parts.hostname or ''}{port}{rest}"[:180]
 
@@ -110,7 +114,7 @@ def _post(url: str, alert: Alert) -> str:
             stream=True,  # whatever it says is not read
         ) as answer:
             status = answer.status_code
-    except requests.RequestException as error:
+    except (requests.RequestException, HTTPError, ValueError) as error:  # of a strange address
         raise DeliveryFailed(f"no answer: {type(error).__name__}") from None
     if not 200 <= status < 300:
         raise DeliveryFailed(f"answered {status}")
@@ -120,7 +124,7 @@ def _post(url: str, alert: Alert) -> str:
 def _mail(address: str, alert: Alert) -> str:
     try:
         send_mail(title_of(alert), body_of(alert), None, [address])
-    except OSError as error:  # smtplib's are of this family
+    except (OSError, ValueError) as error:  # smtplib's are of the first family
         raise DeliveryFailed(f"not sent: {type(error).__name__}") from None
     return "sent"
 
@@ -129,6 +133,10 @@ def _notify(url: str, alert: Alert) -> str:
     service = _service(url)
     if service is None:
         raise DeliveryFailed("the address is not understood")
-    if not service.notify(title=title_of(alert), body=body_of(alert)):
+    try:
+        is_taken = service.notify(title=title_of(alert), body=body_of(alert))
+    except (OSError, TypeError, ValueError) as error:
+        raise DeliveryFailed(f"not sent: {type(error).__name__}") from None
+    if not is_taken:
         raise DeliveryFailed("the service did not take it")
     return "sent"

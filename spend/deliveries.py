@@ -48,7 +48,8 @@ def send_test(actor: str) -> list[Told]:
     """One to each channel, at once; what fails is not tried again."""
     now = database_now()
     subject = f"{actor} {now.isoformat()}"[:128]
-    raise_one(AlertKind.TEST, {"at": now.isoformat(), "by": actor}, subject=subject)
+    facts = {"at": now.isoformat(), "by": actor}
+    raise_one(AlertKind.TEST, facts, subject=subject, due_in=LEASE)  # no job takes it meanwhile
     alert = Alert.objects.get(kind=AlertKind.TEST, subject=subject)
     known = {channel.name: channel for channel in channels()}
     for delivery in alert.deliveries.select_related("alert"):
@@ -62,7 +63,8 @@ def send_test(actor: str) -> list[Told]:
 def send_again(delivery_id: UUID) -> None:
     """What was given up waits again. Raises AlertDelivery.DoesNotExist."""
     AlertDelivery.objects.get(pk=delivery_id)
-    AlertDelivery.objects.filter(pk=delivery_id).exclude(state=DeliveryState.DELIVERED).update(
+    # What waits may be on its way at this moment, and would come twice.
+    AlertDelivery.objects.filter(pk=delivery_id, state=DeliveryState.GIVEN_UP).update(
         state=DeliveryState.WAITING, next_at=database_now()
     )
 
@@ -89,7 +91,8 @@ def _try(delivery: AlertDelivery, channel: Channel | None, *, is_last: bool = Fa
     is_late = now - delivery.alert.at > LIFE
     if state == DeliveryState.WAITING and (is_last or is_late or channel is None):
         state = DeliveryState.GIVEN_UP
-    AlertDelivery.objects.filter(pk=delivery.pk).update(
+    # Whoever was so late that another has delivered it meanwhile has nothing to say any more.
+    AlertDelivery.objects.filter(pk=delivery.pk).exclude(state=DeliveryState.DELIVERED).update(
         state=state,
         attempts=F("attempts") + 1,
         answer=answer[:300],

@@ -10,13 +10,14 @@ from django.core import mail
 
 from spend.alert_words import body_of, headline
 from spend.alerts import raise_alerts, raise_forecasts, raise_one
-from spend.channels import channels, signature
+from spend.channels import DeliveryFailed, channels, signature
 from spend.deliveries import LIFE, deliver_alerts, pause_after, send_again, send_test
 from spend.models import Alert, AlertDelivery, BudgetWindow
 from spend.rollover import database_now
 from tests.factories import dollars, make_key, make_pot, make_tag
 from tests.past import make_past_call
 from tests.receiver import receiver
+from tests.tags.test_tag_races import together
 
 pytestmark = pytest.mark.django_db
 
@@ -185,6 +186,24 @@ def test_a_dead_worker_leaves_a_delivery_that_is_sent_by_another(hooked, monkeyp
     assert len(server.got) == 1
 
 
+def test_what_is_on_its_way_is_not_sent_a_second_time(hooked, monkeypatch):
+    hooked("https://hooks.example/x")
+    sent = []
+
+    def be_slow(*_):
+        sent.append("once")
+        (row,) = AlertDelivery.objects.filter(state="waiting")
+        send_again(row.pk)
+        assert deliver_alerts() == 0
+        return "answered 200"
+
+    monkeypatch.setattr("spend.deliveries.deliver", be_slow)
+    assert [one.is_delivered for one in send_test("ana")] == [True]
+    raise_one("test", {}, subject="s")
+    assert deliver_alerts() == 1
+    assert sent == ["once", "once"]
+
+
 def test_mail_and_services_are_told_in_words(settings, monkeypatch):
     settings.ALERT_EMAILS = ["ops@example.com"]
     settings.ALERT_URLS = ["slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ", "nonsense://x"]
@@ -231,3 +250,52 @@ def test_a_tiny_budget_can_be_read():
     raise_alerts()
 
     assert "Spent $0.00004440 of $0.00005000." in body_of(Alert.objects.get())
+
+
+# -- what reviewers found --------------------------------------------------------------------------
+
+
+def test_a_strange_address_stops_no_other(settings, hooked):
+    with receiver() as server:
+        hooked("http://a..b/x", "http://[::1/x", server.url)
+        settings.ALERT_EMAILS = ["two\nlines@example.com"]
+        raise_one("test", {}, subject="s")
+
+        assert deliver_alerts() == 1
+
+    answers = set(AlertDelivery.objects.filter(state="waiting").values_list("attempts", flat=True))
+    assert answers == {1}
+
+
+def test_who_comes_late_does_not_undo_a_delivery(hooked, monkeypatch):
+    """The lease of the first runs out while it waits; another delivers; then the first fails."""
+
+    def deliver_slowly(channel, alert):
+        AlertDelivery.objects.update(state="delivered", answer="answered 200")
+        raise DeliveryFailed("no answer")
+
+    hooked("http://127.0.0.1:1/x")
+    raise_one("test", {}, subject="s")
+    monkeypatch.setattr("spend.deliveries.deliver", deliver_slowly)
+    deliver_alerts()
+
+    assert AlertDelivery.objects.get().state == "delivered"
+
+
+def test_beats_that_run_at_once_tell_once(books, hooked):
+    """Five of them, each task three times."""
+    with receiver() as server:
+        hooked(server.url)
+        tags = [make_tag(limit="10") for _ in range(4)]
+        BudgetWindow.objects.filter(budget__in=[tag.budget for tag in tags]).update(
+            spent=dollars("8.5")
+        )
+        mine = Alert.objects.filter(window__budget__in=[tag.budget for tag in tags])
+
+        together(*[raise_alerts] * 5, *[raise_forecasts] * 5)
+        together(*[deliver_alerts] * 15)
+
+    assert sorted(mine.values_list("threshold", flat=True)) == [80] * 4
+    ids = [json.loads(body)["id"] for _, body in server.got]
+    assert {str(alert.pk) for alert in mine} <= set(ids)
+    assert len(ids) == len(set(ids))
