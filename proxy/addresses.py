@@ -1,7 +1,7 @@
 """Addresses: where an upstream may be. Checked when it is saved, and again at connect.
 
     clean_address(text) -> the base URL as it is kept
-    allowed_hosts(ips)  -> the same IPs, for a resolver at connect to pin
+    allowed_hosts(ips)  -> the same IPs, judged; only these are connected to
 
 Link-local addresses and those of clouds' metadata services are refused always, private ones with
 PRIVATE_UPSTREAMS=0. Names are judged by what they resolve to at connect: what a name meant when it

@@ -12,6 +12,7 @@ from types import TracebackType
 
 import certifi
 
+from proxy.addresses import BadAddress, allowed_hosts
 from proxy.upstreams.connection import Connection
 from proxy.upstreams.contract import (
     Outbound,
@@ -61,7 +62,7 @@ class WireTransport:
         try:
             async with asyncio.timeout(seconds_max):
                 return await self._dial(target)
-        except (OSError, TimeoutError, UnicodeError) as error:
+        except (OSError, TimeoutError, UnicodeError, BadAddress) as error:
             raise Unsent("no connection") from error
 
     def give_back(self, connection: Connection, target: Target) -> None:
@@ -83,10 +84,14 @@ class WireTransport:
     # -- connections -------------------------------------------------------------------------------
 
     async def _dial(self, target: Target) -> Connection:
-        """A host's addresses are tried one after the other, each with a short start."""
+        """A host's addresses are tried one after the other, each with a short start.
+
+        They are asked for once, and those that were judged are those that are called: a name
+        that means another address a moment later gains nothing.
+        """
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(target.host, target.port, proto=6)
-        addresses = list(dict.fromkeys(str(at[0]) for *_, at in found))
+        addresses = allowed_hosts(dict.fromkeys(str(at[0]) for *_, at in found))
         if len(addresses) == 1:
             return await self._dial_address(target, addresses[0])
         dials = [partial(self._dial_address, target, address) for address in addresses]
