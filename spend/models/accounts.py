@@ -122,6 +122,7 @@ class BudgetWindow(models.Model):
         ]
         indexes = [
             models.Index(fields=["ends_at"], condition=Q(is_open=True), name="window_open_by_end"),
+            models.Index(fields=["ends_at"], name="window_by_end"),
         ]
 
     def __str__(self) -> str:

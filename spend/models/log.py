@@ -4,6 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
+from django.db.models.fields.json import KT
 
 
 class TagSet(models.Model):
@@ -93,6 +94,15 @@ class SpendLog(models.Model):
                 name="log_by_client_request",
             ),
             models.Index(fields=["id"], condition=~Q(flags=[]), name="log_flagged"),
+            models.Index(
+                KT("error__budget"),
+                "id",
+                condition=Q(status="refused"),
+                name="log_refused_by_budget",
+            ),
+            models.Index(
+                KT("error__type"), "id", condition=Q(status="failure"), name="log_failed_by_type"
+            ),
         ]
         constraints = [
             models.CheckConstraint(
