@@ -1,8 +1,7 @@
 """Alerts: raise_alerts, raise_forecasts: what has been crossed, found from the windows' rows.
 
 Each is told once per window and threshold: a unique row stands for it, whoever inserts it, so any
-number of beats raises one. What is a day old is still looked at, for a beat may have stood still,
-and a call is as old as its beginning.
+number of beats raises one. A window that has ended is still looked at for a minute.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,7 +23,8 @@ from spend.rollover import database_now
 from spend.standings import read_standings
 
 ROWS_MAX = 500
-AGO_MAX = timedelta(days=1)
+ENDED_AGO_MAX = timedelta(minutes=1)
+CALLS_AGO_MAX = timedelta(minutes=10)
 
 CROSSED = """
 select w.id, crossed.kind, crossed.threshold
@@ -35,12 +35,9 @@ select w.id, crossed.kind, crossed.threshold
        union all
        select 'budget.soft', 0 where b.soft_limit > 0 and w.spent >= b.soft_limit
        union all
-       select 'budget.exceeded', 0 where w."limit" > 0 and (w.spent >= w."limit" or exists (
-              select 1 from spend_spendlog l
-               where l.status = 'refused' and l.error->>'budget' = b.public_id
-                 and l.id >= %(low)s and l.at >= w.starts_at and (w.is_open or l.at < w.ends_at)))
+       select 'budget.exceeded', 0 where w."limit" > 0 and w.spent >= w."limit"
  ) crossed
- where (w.is_open or w.ends_at > %(ended_after)s) and w.spent + w.reserved > 0
+ where (w.is_open or w.ends_at > %(ended_after)s)
    and not exists (select 1 from spend_alert a where a.window_id = w.id and a.kind = crossed.kind
                                                  and a.threshold = crossed.threshold)
  order by w.id, crossed.threshold limit %(rows_max)s
@@ -140,9 +137,7 @@ def raise_one(
 
 
 def _raise_crossed(now: datetime) -> int:
-    since = now - AGO_MAX
-    given = {"ended_after": since, "low": floor_id(since), "rows_max": ROWS_MAX}
-    rows = _rows(CROSSED, given)
+    rows = _rows(CROSSED, {"ended_after": now - ENDED_AGO_MAX, "rows_max": ROWS_MAX})
     windows = {
         window.pk: window
         for window in BudgetWindow.objects.filter(pk__in={pk for pk, _, _ in rows})
@@ -163,7 +158,7 @@ def _raise_crossed(now: datetime) -> int:
 
 
 def _raise_calls(now: datetime) -> int:
-    rows = _rows(CALLS, {"low": floor_id(now - AGO_MAX), "rows_max": ROWS_MAX})
+    rows = _rows(CALLS, {"low": floor_id(now - CALLS_AGO_MAX), "rows_max": ROWS_MAX})
     raised = 0
     for kind, subject, call_id, model, deployment_id in rows:
         facts = {
