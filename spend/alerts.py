@@ -1,7 +1,8 @@
 """Alerts: raise_alerts, raise_forecasts: what has been crossed, found from the windows' rows.
 
 Each is told once per window and threshold: a unique row stands for it, whoever inserts it, so any
-number of beats raises one. A window that has ended is still looked at for a minute.
+number of beats raises one. What is a day old is still looked at, for a beat may have stood still,
+and a call is as old as its beginning.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,8 +24,7 @@ from spend.rollover import database_now
 from spend.standings import read_standings
 
 ROWS_MAX = 500
-ENDED_AGO_MAX = timedelta(minutes=1)
-CALLS_AGO_MAX = timedelta(minutes=10)
+AGO_MAX = timedelta(days=1)
 
 CROSSED = """
 select w.id, crossed.kind, crossed.threshold
@@ -35,9 +35,12 @@ select w.id, crossed.kind, crossed.threshold
        union all
        select 'budget.soft', 0 where b.soft_limit > 0 and w.spent >= b.soft_limit
        union all
-       select 'budget.exceeded', 0 where w."limit" > 0 and w.spent >= w."limit"
+       select 'budget.exceeded', 0 where w."limit" > 0 and (w.spent >= w."limit" or exists (
+              select 1 from spend_spendlog l
+               where l.status = 'refused' and l.error->>'budget' = b.public_id
+                 and l.id >= %(low)s and l.at >= w.starts_at and (w.is_open or l.at < w.ends_at)))
  ) crossed
- where (w.is_open or w.ends_at > %(ended_after)s)
+ where (w.is_open or w.ends_at > %(ended_after)s) and w.spent + w.reserved > 0
    and not exists (select 1 from spend_alert a where a.window_id = w.id and a.kind = crossed.kind
                                                  and a.threshold = crossed.threshold)
  order by w.id, crossed.threshold limit %(rows_max)s
@@ -137,7 +140,9 @@ def raise_one(
 
 
 def _raise_crossed(now: datetime) -> int:
-    rows = _rows(CROSSED, {"ended_after": now - ENDED_AGO_MAX, "rows_max": ROWS_MAX})
+    since = now - AGO_MAX
+    given = {"ended_after": since, "low": floor_id(since), "rows_max": ROWS_MAX}
+    rows = _rows(CROSSED, given)
     windows = {
         window.pk: window
         for window in BudgetWindow.objects.filter(pk__in={pk for pk, _, _ in rows})
@@ -158,7 +163,7 @@ def _raise_crossed(now: datetime) -> int:
 
 
 def _raise_calls(now: datetime) -> int:
-    rows = _rows(CALLS, {"low": floor_id(now - CALLS_AGO_MAX), "rows_max": ROWS_MAX})
+    rows = _rows(CALLS, {"low": floor_id(now - AGO_MAX), "rows_max": ROWS_MAX})
     raised = 0
     for kind, subject, call_id, model, deployment_id in rows:
         facts = {

@@ -255,6 +255,19 @@ def test_a_tiny_budget_can_be_read():
 # -- what reviewers found --------------------------------------------------------------------------
 
 
+def test_the_first_refusal_is_told_where_the_limit_is_never_reached():
+    tag = make_tag("team", limit="10", mode="strict")
+    spend(tag, "9.9")
+    BudgetWindow.objects.update(starts_at=database_now() - DAY)
+    told_before = raise_alerts()
+    refused = {"error": {"type": "budget_exceeded", "budget": tag.budget.public_id}}
+    for _ in range(2):
+        make_past_call(tags=("team",), status="refused", record=refused)
+
+    assert (told_before, raise_alerts(), raise_alerts()) == (1, 1, 0)
+    assert told()[-1] == ("budget.exceeded", 0)
+
+
 def test_many_refusals_of_one_secret_hide_no_other(monkeypatch):
     """Each subject is one row of what is looked at, however many calls it has."""
     monkeypatch.setattr("spend.alerts.ROWS_MAX", 2)
@@ -263,6 +276,12 @@ def test_many_refusals_of_one_secret_hide_no_other(monkeypatch):
         make_past_call(status="failure", model=model, record=auth)
 
     assert (raise_alerts(), raise_alerts()) == (2, 0)
+
+
+def test_a_call_that_took_an_hour_is_told():
+    make_past_call(record={"flags": ("overrun",)}, cost=dollars("1"), ago=timedelta(hours=1))
+
+    assert raise_alerts() == 1
 
 
 def test_a_strange_address_stops_no_other(settings, hooked):
