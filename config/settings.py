@@ -1,6 +1,7 @@
 """Settings: the only file that reads the environment."""
 
 import os
+import re
 import sys
 from datetime import timedelta
 from fnmatch import fnmatchcase
@@ -12,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from config import api_documents
 
 SECONDS_MAX = 86_400
+FERNET_KEY = re.compile("[A-Za-z0-9_+/-]{43}=")  # 32 bytes; Fernet itself overlooks what follows
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
@@ -72,6 +74,26 @@ def read_secret(setting: str, *, length_min: int, sample_prefixes: tuple[str, ..
     if value and weak and not DEBUG:
         raise ImproperlyConfigured(f"{setting} is too short or a sample value.")
     return value
+
+
+def read_vault_keys() -> list[str]:
+    """One that is no key would be found out only when a provider's secret is to be opened."""
+    keys = env.list("VAULT_KEYS", default=[])
+    for place, key in enumerate(keys, start=1):
+        if not FERNET_KEY.fullmatch(key.strip()):
+            raise ImproperlyConfigured(
+                f"VAULT_KEYS must be Fernet keys between commas; number {place} is none."
+            )
+    return keys
+
+
+def refuse_shared_secret(**secrets: str) -> None:
+    """Whoever is given one of them, as a webhook's receiver is, would hold the other as well."""
+    setting_of: dict[str, str] = {}
+    for setting, value in secrets.items():
+        if value and value in setting_of:
+            raise ImproperlyConfigured(f"{setting} must differ from {setting_of[value]}.")
+        setting_of[value] = setting
 
 
 # -- core --------------------------------------------------------------------------------------
@@ -247,7 +269,7 @@ METRICS_PUBLIC = env.bool("METRICS_PUBLIC", default=False)
 # -- access ------------------------------------------------------------------------------------
 
 MASTER_KEY = read_secret("MASTER_KEY", length_min=16, sample_prefixes=("sk-1234",))
-VAULT_KEYS = env.list("VAULT_KEYS", default=[])
+VAULT_KEYS = read_vault_keys()
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
 UNKNOWN_KEYS_PER_MINUTE = read_integer("UNKNOWN_KEYS_PER_MINUTE", 300, least=1)
 
@@ -283,6 +305,7 @@ NEEDS_ATTENTION = ("proxy.attention.notices", "spend.attention.notices")
 
 ALERT_WEBHOOKS = env.list("ALERT_WEBHOOKS", default=[])
 ALERT_SECRET = read_secret("ALERT_SECRET", length_min=16)
+refuse_shared_secret(SECRET_KEY=SECRET_KEY, MASTER_KEY=MASTER_KEY, ALERT_SECRET=ALERT_SECRET)
 ALERT_EMAILS = env.list("ALERT_EMAILS", default=[])
 ALERT_URLS = env.list("ALERT_URLS", default=[])
 if ALERT_WEBHOOKS and not ALERT_SECRET:
