@@ -10,6 +10,7 @@ from django.core.asgi import get_asgi_application
 
 django_application = get_asgi_application()
 
+import config.celery  # noqa: E402, F401 - jobs that pages start go to its broker
 from proxy.gateway import serve  # noqa: E402 - the apps must be loaded first
 from proxy.paths import find_view  # noqa: E402
 from proxy.worker import Worker  # noqa: E402

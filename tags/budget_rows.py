@@ -1,7 +1,7 @@
 """Budget rows: all that a tag draws on, with how each stands; which of them is shown first."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Literal
@@ -10,6 +10,7 @@ from spend.amounts import NANOS_PER_CENT
 from spend.buckets import Payers
 from spend.models import Budget
 from spend.money import NANOS_PER_DOLLAR, Nanos
+from spend.outlooks import course_of, read_first_calls, read_outlooks
 from spend.payers import calls_drawing_on
 from spend.standings import Standing, read_standings
 from spend.status import Account, Status, percent_used, status_of
@@ -22,12 +23,16 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class BudgetRow:
-    """`payers` are those whose calls draw on it: of a pot, many."""
+    """`payers` are those whose calls draw on it: of a pot, many.
+
+    Whether its pace leads above its limit is known of the one that is shown, where it was asked.
+    """
 
     budget: Budget
     kind: Kind
     standing: Standing
     payers: Payers
+    is_forecast_over: bool = False
 
     @property
     def account(self) -> Account:
@@ -35,7 +40,7 @@ class BudgetRow:
 
     @property
     def status(self) -> Status:
-        return status_of([self.account])
+        return status_of([self.account], forecast_over=self.is_forecast_over)
 
     @property
     def percent(self) -> int | None:
@@ -100,8 +105,30 @@ def first_shown(rows: Sequence[BudgetRow]) -> BudgetRow:
     return max(limited, key=_urgency) if limited else rows[0]
 
 
+def with_forecast(rows: Sequence[BudgetRow], now: datetime) -> list[BudgetRow]:
+    """As the list of tags has it: of the budget that is shown, unless it is a pot; two queries."""
+    if not rows:
+        return []
+    shown = first_shown(rows)
+    limit = shown.standing.limit
+    if shown.kind == "pot" or not limit:
+        return list(rows)
+    (first_at,) = read_first_calls([shown.payers])
+    (outlook,) = read_outlooks([(shown.payers, course_of(shown.standing, first_at))], now)
+    is_over = outlook.forecast is not None and outlook.forecast.exceeds(limit)
+    return mark_forecast(rows, shown, is_over=is_over)
+
+
+def mark_forecast(rows: Sequence[BudgetRow], shown: BudgetRow, *, is_over: bool) -> list[BudgetRow]:
+    marked = is_over and shown.kind != "pot"
+    return [replace(row, is_forecast_over=marked) if row is shown else row for row in rows]
+
+
 def status_over(rows: Iterable[BudgetRow], *, blocked: bool) -> Status:
-    return status_of([row.account for row in rows], blocked=blocked)
+    known = list(rows)
+    forecast_over = any(row.is_forecast_over for row in known)
+    accounts = [row.account for row in known]
+    return status_of(accounts, blocked=blocked, forecast_over=forecast_over)
 
 
 def _urgency(row: BudgetRow) -> tuple[Fraction, float]:

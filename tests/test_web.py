@@ -132,3 +132,20 @@ def test_the_address_is_shown_as_a_person_would_open_it(listener, host, shown, a
 
     assert url_of(listener, host) == f"http://{shown}:{port}"
     assert hosts_allowed(host) == allowed
+
+
+def test_jobs_that_pages_start_go_to_celerys_broker():
+    """In a process that knows nothing but the application."""
+    said = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import config.asgi, celery; print(celery.current_app.main, end='')",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+
+    assert said.stdout.endswith("tollgate")

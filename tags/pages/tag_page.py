@@ -15,7 +15,7 @@ from spend.terms import complete_terms
 from spend.windows import midnight, open_zone
 from tags.access import CREATE, DELETE, EDIT, RESET, SEE_ALL, visible_names, visible_tags
 from tags.actions import adopt_tags
-from tags.budget_rows import BudgetRow, read_budget_rows, status_over
+from tags.budget_rows import BudgetRow, read_budget_rows, status_over, with_forecast
 from tags.changes import Changes
 from tags.errors import TurnedDown
 from tags.models import Tag
@@ -92,11 +92,13 @@ class TagPage(Page):
 
     def context(self) -> dict[str, Any]:
         names = TABS if self.tag is not None else SEEN_TABS
+        rows = self.judged_rows()
+        status = None if self.tag is None else status_over(rows, blocked=self.tag.blocked)
         return {
             "tag": self.tag,
             "name": self.name,
-            "rows": self.rows,
-            "status": self.status(),
+            "rows": rows,
+            "status": status,
             "tabs": [(TABS[tab], self.address(tab), tab == self.tab) for tab in names],
             "chosen": self.chosen,
             "range_choices": CHOICES.items(),
@@ -110,8 +112,9 @@ class TagPage(Page):
             "sees_all": self.may(SEE_ALL),
         }
 
-    def status(self) -> Any:
-        return None if self.tag is None else status_over(self.rows, blocked=self.tag.blocked)
+    def judged_rows(self) -> list[BudgetRow]:
+        """Its budgets, with what the pace of the shown one says, so that all pages agree."""
+        return with_forecast(self.rows, self.now)
 
 
 def named_address(name: str, **asked: str) -> str:

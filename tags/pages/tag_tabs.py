@@ -15,6 +15,7 @@ from spend.comparison import change_percent
 from spend.models import Alert, DeliveryState
 from spend.reports import Line, Scope, TooManyLines, Totals, report, total
 from tags.access import sees_all, visible_tags
+from tags.budget_rows import BudgetRow, mark_forecast
 from tags.history import read_closed_windows, read_entries
 from tags.pages.page import Page
 from tags.pages.tag_charts import burn_chart, burn_label, burn_rows, day_chart, name_of
@@ -37,7 +38,7 @@ class SummaryTab(TagPage):
     def context(self) -> dict[str, Any]:
         asked = self.request.GET.get("by")
         stack = asked if asked in STACKS else STACKS[0]
-        read = self._read(stack)
+        self.read = read = self._read(stack)
         found, window = read.breakdown, read.window
         before = found.before
         charts = {
@@ -64,6 +65,12 @@ class SummaryTab(TagPage):
             "breakdown_address": self.address("breakdown"),
             "last_alerts": self._last_alerts(),
         }
+
+    def judged_rows(self) -> list[BudgetRow]:
+        window = self.read.window
+        if window is None:
+            return self.rows
+        return mark_forecast(self.rows, window.row, is_over=window.is_forecast_over)
 
     def _last_alerts(self) -> list[tuple[str, Alert]]:
         """The newest, each with what it says; `unsent` counts deliveries that are not there yet."""

@@ -281,6 +281,17 @@ def test_a_part_that_fails_leaves_what_was_there_and_may_be_tried_again(page, co
     expect(page.locator("table.roster tbody tr")).to_have_count(1)
     expect(alert).to_have_count(0)
 
+    page.goto("/tags/")
+    width = row_of(page, "marketing").locator("th").bounding_box()["width"]
+    row_of(page, "marketing").get_by_label("Edit the limit").click()
+    field = page.get_by_label("Limit of marketing in US dollars")
+    field.fill("7")
+    page.route(re.compile("/limit/"), lambda route: route.fulfill(status=500, body="broken"))
+    field.press("Enter")
+    expect(alert).to_contain_text("That was not saved.")
+    assert row_of(page, "marketing").locator("th").bounding_box()["width"] > width / 2
+    page.unroute(re.compile("/limit/"))
+
 
 def test_a_session_that_is_over_leads_to_the_login_and_back(page):
     page.goto("/tags/?sort=name")

@@ -7,7 +7,9 @@ import pytest
 from django.contrib.auth.models import Group, User
 
 from spend.models import Audit, BudgetWindow
+from spend.rollover import database_now
 from spend.standings import read_standing
+from spend.status import Status
 from spend.usage import Usage
 from tags.actions import change_tag
 from tags.changes import Changes
@@ -89,6 +91,23 @@ def test_it_shows_a_summary_in_a_bounded_number_of_queries(search, django_assert
         "ci",
         "env:prod",
     ]
+
+
+@pytest.mark.parametrize("tab", ["", "breakdown/", "logs/", "alerts/", "history/", "edit/"])
+def test_all_its_pages_and_the_list_agree_that_its_pace_is_too_high(root, tab):
+    tag = make_tag("team:fast", limit="100", duration="30d")
+    BudgetWindow.objects.filter(budget=tag.budget).update(
+        starts_at=database_now() - 10 * DAY, ends_at=database_now() + 20 * DAY,
+        spent=dollars("50"),
+    )  # fmt: skip
+    for day in range(10):
+        make_past_call(tags=("team:fast",), cost=dollars("5"), ago=day * DAY)
+
+    (row,) = root.get("/tags/?q=team:fast").context["roster"].rows
+    answer = root.get(page(tag, tab))
+
+    assert answer.context["status"] is row.status is Status.FORECAST_OVER
+    assert [shown.status for shown in answer.context["rows"]] == [Status.FORECAST_OVER]
 
 
 def test_it_answers_a_part_when_htmx_asks_for_it(root, search):

@@ -93,7 +93,7 @@ function fail(event) {
   const alert = made("div", "alert");
   alert.dataset.failed = "";
   alert.setAttribute("role", "alert");
-  alert.append(made("span", "", isPlain ? xhr.responseText : "This part could not be loaded."));
+  alert.append(made("span", "", isPlain ? xhr.responseText : asked.verb === "get" ? "This part could not be loaded." : "That was not saved."));
   if (asked.verb === "get") {
     const again = made("button", "btn small", "Try again");
     again.addEventListener("click", () => {
@@ -102,7 +102,8 @@ function fail(event) {
     });
     alert.append(again);
   }
-  target.before(alert);
+  if (target.matches("td, th")) target.prepend(alert); // beside it, it would be a cell more
+  else target.before(alert);
 }
 for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"])
   document.addEventListener(name, (event) => setTimeout(() => fail(event)));
