@@ -79,12 +79,16 @@ class TagAction(TagPage):
         return self.say(text, address or self._next() or self.address("summary"))
 
     def _next(self) -> str:
-        """A page of this site that one came from, such as a list; empty for none."""
+        """A page of this site that one came from, such as a list; empty for none.
+
+        A form that was opened by its own address leads to the tag, not to itself once more.
+        """
         asked = self.request.POST.get("next") or self.request.htmx.current_url or ""
         parts = urlsplit(asked)
         path = parts._replace(scheme="", netloc="").geturl()
         is_here = url_has_allowed_host_and_scheme(asked, {self.request.get_host()})
-        return path if is_here and path.startswith("/") else ""
+        leads_on = path.startswith("/") and parts.path != self.request.path
+        return path if is_here and leads_on else ""
 
 
 class RaiseWindow(TagAction):
