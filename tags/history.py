@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Q
+
 from spend.amounts import exact_text
 from spend.models import Audit, BudgetWindow
 from spend.money import parse_dollars_text
@@ -117,13 +119,19 @@ def read_entries(
 def read_closed_windows(
     budgets: Sequence[int], *, before_id: int | None = None
 ) -> tuple[list[BudgetWindow], int | None]:
-    """Of these budgets, the newest first, and the id to go on from; None at the end."""
+    """Of these budgets, the latest begun first, and the id to go on from; None at the end."""
     rows = BudgetWindow.objects.filter(budget__in=budgets, is_open=False)
     if before_id is not None:
-        rows = rows.filter(id__lt=before_id)
-    found = list(rows.select_related("budget").order_by("-id")[: ENTRIES_MAX + 1])
+        last = BudgetWindow.objects.filter(pk=before_id, budget__in=budgets).first()
+        rows = rows.none() if last is None else rows.filter(_begun_before(last))
+    found = list(rows.select_related("budget").order_by("-starts_at", "-id")[: ENTRIES_MAX + 1])
     following = found[ENTRIES_MAX - 1].pk if len(found) > ENTRIES_MAX else None
     return found[:ENTRIES_MAX], following
+
+
+def _begun_before(window: BudgetWindow) -> Q:
+    at = window.starts_at
+    return Q(starts_at__lt=at) | Q(starts_at=at, id__lt=window.pk)
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:

@@ -1,5 +1,7 @@
 """History: what was changed, in words, and the windows that have closed."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from spend.budgets import reset_budget
@@ -69,3 +71,21 @@ def test_it_goes_on_where_it_stopped(monkeypatch):
     assert [window.limit for window in (*windows, *older)] == [
         dollars(limit) for limit in ("3", "3", "2")
     ]
+
+
+def test_it_lists_windows_by_when_they_began_whatever_was_written_first(monkeypatch):
+    monkeypatch.setattr("tags.history.ENTRIES_MAX", 2)
+    budget = make_tag("search", limit="1").budget
+    ids = []
+    for _ in range(3):
+        ids.append(budget.windows.get(is_open=True).pk)
+        reset_budget(budget)
+    for pk, day in zip(ids, (2, 1, 3), strict=True):
+        budget.windows.filter(pk=pk).update(starts_at=datetime(2020, 1, day, tzinfo=UTC))
+
+    windows, following = read_closed_windows([budget.pk])
+    older, end = read_closed_windows([budget.pk], before_id=following)
+
+    assert [window.pk for window in (*windows, *older)] == [ids[2], ids[0], ids[1]]
+    assert end is None
+    assert read_closed_windows([budget.pk], before_id=0) == ([], None)
