@@ -55,6 +55,7 @@ class KeyRow:
     use: Use
     is_expired: bool
     status: Status
+    unused: str
 
     @property
     def tags(self) -> Sequence[str]:
@@ -100,6 +101,11 @@ def cursor_of(key: APIKey) -> str:
 
 def is_expired(key: APIKey, now: datetime) -> bool:
     return key.expires_at is not None and key.expires_at <= now
+
+
+def unused_text(key: APIKey, now: datetime) -> str:
+    """Said where no use was found. A key that is younger than what was looked at has none at all."""
+    return "never" if key.created_at > now - LATELY else f"not in {LATELY.days} days"
 
 
 def _matching(text: str, tag: str) -> APIKeyQuerySet:
@@ -161,6 +167,7 @@ def _rows(keys: Sequence[APIKey], covered: Range, now: datetime) -> list[KeyRow]
                 use=uses.get(key.pk, Use()),
                 is_expired=is_expired(key, now),
                 status=status_of(accounts, blocked=key.blocked),
+                unused=unused_text(key, now),
             )
         )
     return rows

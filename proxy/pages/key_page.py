@@ -11,7 +11,7 @@ from django.db.models import Min
 from django.http import Http404
 from django.urls import reverse
 
-from proxy.key_roster import Use, drawn_budgets, is_expired, read_uses
+from proxy.key_roster import Use, drawn_budgets, is_expired, read_uses, unused_text
 from proxy.models import APIKey
 from proxy.pages.keys import ADD, CHANGE, DELETE, TRY, VIEW
 from spend.buckets import Payers
@@ -111,6 +111,7 @@ class KeySummary(KeyPage):
             "calls_change": change_percent(by_day.total.requests, before.requests),
             "shown": shown,
             "left": shown.standing.remaining,
+            "unused": unused_text(self.key, self.now),
             "use": read_uses([self.key.pk], self.chosen.covered, self.now).get(self.key.pk, Use()),
             "days": self._days(by_day),
             "tag_lines": self._tags(scope),

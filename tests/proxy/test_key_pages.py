@@ -87,6 +87,11 @@ def test_it_is_filtered_searched_and_turned(root, monkeypatch):
     assert names_in(root.get("/keys/?tag=team:x")) == ["b"]
     assert names_in(root.get("/keys/?q=C&state=nonsense&after=%00")) == ["c"]
     assert "No key matches 'zzz'" in text_of(root.get("/keys/?q=zzz"))
+    key = APIKey.objects.get(alias="b")
+    for days, said in ((0, "never"), (91, "not in 90 days")):
+        APIKey.objects.filter(pk=key.pk).update(created_at=database_now() - days * DAY)
+        assert root.get("/keys/?q=b").context["roster"].rows[0].unused == said
+        assert f'<span class="tile-note">{said}</span>' in text_of(root.get(f"/keys/{key.pk}/"))
     assert text_of(root.get("/keys/", headers={**HTMX, "HX-Target": "keys"})).startswith("<section")
 
 
