@@ -104,7 +104,7 @@ def is_expired(key: APIKey, now: datetime) -> bool:
 
 
 def unused_text(key: APIKey, now: datetime) -> str:
-    """Said where no use was found. A key that is younger than what was looked at has none at all."""
+    """Said where no use was found; a key younger than what was looked at has none at all."""
     return "never" if key.created_at > now - LATELY else f"not in {LATELY.days} days"
 
 
