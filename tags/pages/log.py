@@ -13,8 +13,9 @@ from spend.log_sheets import rows_of_call
 from spend.models import Budget, BudgetWindow, Price, SpendLog
 from spend.money import PICOS_PER_NANO
 from spend.templatetags.money import per_million_text, unit_text
-from tags.access import sees_all, visible_names
+from tags.access import EDIT, sees_all, visible_names
 from tags.models import Tag
+from tags.obstacle import read_obstacle
 from tags.pages.page import Page
 
 MONEY = ("spent", "reserved", "requested", "limit", "remaining")
@@ -23,7 +24,6 @@ TOLD = {
     "type": "Kind",
     "code": "Code",
     "param": "About",
-    "budget": "Budget",
     "budget_kind": "Whose",
     "spent": "Spent then",
     "reserved": "Held then",
@@ -87,6 +87,9 @@ class LogPage(Page):
             "milliseconds": _between(row.at, row.ended_at),
             "first_byte": _between(row.at, row.first_byte_at),
             "error": _error(row, sees_rest=sees_rest),
+            "error_limit": (row.error or {}).get("limit"),
+            "obstacle": read_obstacle(row) if sees_rest else None,
+            "may_raise": self.may(EDIT),
             "attempts": row.attempts or [],
             "may_see_row": self.may("spend.view_spendlog"),
         }
@@ -146,13 +149,17 @@ def _between(start: datetime, end: datetime | None) -> int | None:
 
 
 def _error(row: SpendLog, *, sees_rest: bool) -> list[tuple[str, Any, bool]]:
-    """Label, value, whether it is money. An owner learns the kind: the rest may name others."""
+    """Label, value, whether it is money. An owner learns the kind: the rest may name others.
+
+    The budget is told apart, and the amounts say what the message says.
+    """
     error = row.error or {}
     told = TOLD if sees_rest else {"type": "Kind"}
+    said = () if error.get("limit") is None else ("message",)
     return [
         (label, error[name], name in MONEY and isinstance(error[name], int))
         for name, label in told.items()
-        if error.get(name) is not None
+        if name not in said and error.get(name) is not None
     ]
 
 

@@ -246,6 +246,24 @@ def test_it_tells_of_a_refusal_what_stood_in_the_way(root):
     assert root.get(f"/logs/{UUID(int=0)}/").status_code == 404
 
 
+def test_it_leads_from_a_refusal_to_the_budget_that_had_no_room(root):
+    tag = make_tag("team:<x>", limit="0.00005", duration="30d")
+    public_id = tag.budget.public_id
+    error = {
+        "type": "budget_exceeded", "message": "spent 0.0000666, reserved 0.0",
+        "budget": public_id, "payer": "tag:team:<x>", "spent": 66_600, "limit": 50_000,
+    }  # fmt: skip
+    record = {"error": error, "http_status": 429}
+    call_id = make_past_call(tags=("team:<x>",), status="refused", record=record)
+
+    text = root.get(f"/logs/{call_id}/").text
+
+    assert '<dt>Spent then</dt><dd><data value="0.0000666">$0.00006660</data></dd>' in text
+    assert f'<a href="/tags/{tag.pk}/">team:&lt;x&gt;, 30d</a>' in text
+    assert f'href="/tags/{tag.pk}/raise/?budget={public_id}">Raise</a>' in text
+    assert "reserved 0.0" not in text
+
+
 def test_it_writes_a_file_of_what_is_shown_that_cannot_run(root, calls):
     make_past_call(tags=("env:prod",), model="=cmd()", cost=1, intent={"end_user": "@a"}, ago=HOUR)
 
