@@ -11,13 +11,15 @@ import sys
 
 import django
 from django.contrib.auth import get_user_model
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from config.progress import say
 
 
 def prepare(options: argparse.Namespace) -> dict[str, object]:
     """Each step may be repeated: whatever is there already stays as it is."""
+    if not options.alone:  # a server of somebody else's; ours is started as the check wants it
+        call_command("check", tags=["database"], databases=["default"], stdout=io.StringIO())
     say("bringing the tables up to date")
     call_command("migrate", interactive=False, verbosity=0)
     password = provide_administrator(
@@ -65,7 +67,10 @@ def main() -> None:
     parser.add_argument("--upstream", help="the demo upstream's address; none: no demo")
     options = parser.parse_args()
     django.setup()
-    sys.stdout.write(json.dumps(prepare(options)))
+    try:
+        sys.stdout.write(json.dumps(prepare(options)))
+    except CommandError as error:
+        sys.exit(str(error))  # its text says all; a traceback would hide it
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """Durability: a database that may forget what it confirmed is an error of Django's check."""
 
+from argparse import Namespace
+
 import pytest
 from django.core.checks import Tags, run_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import connection
 
+from config.preparation import prepare
 from spend import durability
 
 ON = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
@@ -47,3 +50,11 @@ def test_it_reads_what_holds_for_our_own_session():
 
     with pytest.raises(SystemCheckError, match="synchronous_commit is off on the database"):
         call_command("check", databases=["default"], tags=[Tags.database])
+
+
+@pytest.mark.django_db
+def test_a_start_on_a_server_of_somebody_elses_is_refused(monkeypatch):
+    monkeypatch.setattr(durability, "read_safeguards", lambda alias: ON | {"fsync": "off"})
+
+    with pytest.raises(SystemCheckError, match="fsync is off on the database 'default'"):
+        prepare(Namespace(alone=False, upstream=None))
