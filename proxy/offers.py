@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from proxy.deployment_cards import priced_model
 from proxy.models import Deployment
-from proxy.providers import price_providers
+from proxy.providers import asks_for_secret, price_providers
 from spend.models import Price, PriceSource
 from spend.price_book import ANY_PROVIDER, load_price_book
 
@@ -36,6 +36,13 @@ class Offer:
     def is_unpriced(self) -> bool:
         """Its calls are refused until it has a price."""
         return self.price is None and not self.passes_on
+
+    @property
+    def lacks_secret(self) -> bool:
+        """Its calls are sent, and refused there."""
+        upstream = self.row.upstream
+        has_none = upstream.secret is None and not upstream.secret_variable
+        return has_none and asks_for_secret(upstream.provider, upstream.address)
 
     @property
     def is_own(self) -> bool:

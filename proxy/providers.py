@@ -1,6 +1,7 @@
 """Providers: whom a deployment may name, what dialect they speak, and where they are."""
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +60,10 @@ def price_providers(name: str) -> tuple[str, ...]:
     """Under which providers' names a price for one's model may stand, the best one first."""
     provider = PROVIDERS.get(name)
     return (name, *provider.prices) if provider else (name,)
+
+
+def asks_for_secret(name: str, address: str) -> bool:
+    """Whether this is the provider's own host on the Internet, which serves nobody without one."""
+    provider = PROVIDERS.get(name)
+    hosted = urlsplit(provider.address) if provider else urlsplit("")
+    return hosted.scheme == "https" and urlsplit(address).hostname == hosted.hostname

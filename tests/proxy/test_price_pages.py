@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.models import Deployment, Upstream
-from proxy.offers import read_offers
+from proxy.offers import Offer, read_offers
 from proxy.price_form import PriceForm, shown_prices
 from spend.models import Audit, Price
 from spend.rollover import database_now
@@ -70,6 +70,30 @@ def test_it_shows_what_is_on_offer_with_what_has_no_price_first(
     assert names_in(root.get("/prices/?state=own")) == ["a-priced"]
     assert names_in(root.get("/prices/?q=PRICED")) == ["a-priced"]
     assert "No model matches" in text_of(root.get("/prices/?q=zzz%00"))
+
+
+@pytest.mark.parametrize(
+    ("terms", "lacks"),
+    [
+        ({"provider": "openai", "address": "https://api.openai.com/v1"}, True),
+        ({"provider": "openai", "address": "https://api.openai.com/v1", "secret": b"s"}, False),
+        ({"provider": "groq", "address": "https://api.groq.com/x", "secret_variable": "K"}, False),
+        ({"provider": "openai", "address": "http://127.0.0.1:1/v1"}, False),
+        ({"provider": "openai", "address": "https://llm.example/v1"}, False),
+        ({"provider": "ollama", "address": "http://localhost:11434/v1"}, False),
+        ({"provider": "gone", "address": "http://localhost:1"}, False),
+    ],
+)
+def test_it_knows_who_serves_nobody_without_a_secret(terms, lacks):
+    assert Offer(Deployment(upstream=Upstream(**terms)), None).lacks_secret is lacks
+
+
+def test_it_warns_of_a_model_without_its_secret(root):
+    row = make_model("m", secret=None)
+    for address, said in (("http://127.0.0.1:1", "Ready"), ("https://api.openai.com", "No secret")):
+        Upstream.objects.update(address=address)
+        for page in ("/prices/", f"/prices/{row.pk}/"):
+            assert f"</span> {said}" in text_of(root.get(page))
 
 
 def test_it_says_what_there_is_when_there_is_nothing(root):
