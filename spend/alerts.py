@@ -17,9 +17,10 @@ from spend.buckets import Payers
 from spend.channels import channels
 from spend.ids import floor_id, new_row_id
 from spend.models import Alert, AlertDelivery, AlertKind, Budget, BudgetWindow
-from spend.money import dollars_text
+from spend.money import to_dollars
 from spend.outlooks import course_of, read_first_calls, read_outlooks
 from spend.payers import payers_of, with_payers
+from spend.plain_json import plain
 from spend.rollover import database_now
 from spend.standings import read_standings
 
@@ -103,7 +104,7 @@ def raise_forecasts() -> int:
         if forecast is None or not forecast.exceeds(standings[budget.pk].limit):
             continue
         facts = _facts(window, payers_of(budget), now) | {"threshold": 100}
-        facts["forecast"] = float(dollars_text(forecast.middle))
+        facts["forecast"] = to_dollars(forecast.middle)
         raised += raise_one(AlertKind.FORECAST, facts, window=window.pk, threshold=100)
     return raised
 
@@ -125,7 +126,7 @@ def raise_one(
         window,
         threshold,
         subject[:128],
-        orjson.dumps(facts).decode(),
+        orjson.dumps(plain(facts)).decode(),
     ]
     with connection.cursor() as cursor:
         cursor.execute(INSERT, row)
@@ -170,7 +171,7 @@ def _raise_calls(now: datetime) -> int:
             "request_id": str(call_id),
             "model": model,
             "model_id": deployment_id and str(deployment_id),
-            "at": now.isoformat(),
+            "at": now,
         }
         raised += raise_one(kind, facts, subject=subject)
     return raised
@@ -185,11 +186,11 @@ def _facts(window: BudgetWindow, payers: list[Any], now: datetime) -> dict[str, 
         "tag": tag,
         "key_alias": None if owner is None or tag is not None else str(owner),
         "budget_id": budget.public_id,
-        "spent": float(dollars_text(window.spent)),
-        "reserved": float(dollars_text(window.reserved)),
-        "limit": None if window.limit is None else float(dollars_text(window.limit)),
-        "resets_at": window.ends_at and window.ends_at.isoformat(),
-        "at": now.isoformat(),
+        "spent": to_dollars(window.spent),
+        "reserved": to_dollars(window.reserved),
+        "limit": None if window.limit is None else to_dollars(window.limit),
+        "resets_at": window.ends_at,
+        "at": now,
     }
 
 

@@ -48,7 +48,7 @@ def send_test(actor: str) -> list[Told]:
     """One to each channel, at once; what fails is not tried again."""
     now = database_now()
     subject = f"{actor} {now.isoformat()}"[:128]
-    facts = {"at": now.isoformat(), "by": actor}
+    facts = {"at": now, "by": actor}
     raise_one(AlertKind.TEST, facts, subject=subject, due_in=LEASE)  # no job takes it meanwhile
     alert = Alert.objects.get(kind=AlertKind.TEST, subject=subject)
     known = {channel.name: channel for channel in channels()}

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Self
 
 from spend.invariants import PROMISES
+from spend.plain_json import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Difference:
 
     def as_text(self) -> str:
         words = (
-            f"{name} {format(value, 'f') if isinstance(value, Decimal) else _plain(value)}"
+            f"{name} {format(value, 'f') if isinstance(value, Decimal) else plain(value)}"
             for name, value in self.says.items()
         )
         return f"{self.kind}: {', '.join(words)}"
@@ -92,8 +93,8 @@ class Reconciliation:
             "counts": self.counts,
             "audit_head": self.audit_head and str(self.audit_head),
         }
-        plain: dict[str, Any] = _plain(told)
-        return plain
+        said: dict[str, Any] = plain(told)
+        return said
 
     def usage_shares(self) -> dict[str, Decimal]:
         """How much of what was billed was told by upstreams; three decimals."""
@@ -107,7 +108,7 @@ class Reconciliation:
         """A line for each invariant, and one for the whole, for people."""
         lines = [f"{count or 'ok':>6}  {PROMISES[kind]}" for kind, count in self.counts.items()]
         lines += [f"        {found.as_text()}" for found in self.differences]
-        since = "of all time" if self.since is None else f"since {_plain(self.since)}"
+        since = "of all time" if self.since is None else f"since {plain(self.since)}"
         return "\n".join([*lines, f"{self.verdict}; {self.rows} rows {since}"])
 
 
@@ -117,19 +118,3 @@ def verdict_of(windows: int, windows_ok: int, differences: int) -> str:
         return f"{windows_ok} of {windows} windows agree"
     suffix = f", {differences} other differences" if differences else ""
     return f"{windows} windows agree{suffix}"
-
-
-def _plain(value: Any) -> Any:
-    """What JSON can say. Here alone an amount becomes a float, which holds every nano-dollar."""
-    match value:
-        case Mapping():
-            return {name: _plain(item) for name, item in value.items()}
-        case list():
-            return [_plain(item) for item in value]
-        case Decimal():
-            return float(value)
-        case datetime():
-            return value.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
-        case None | bool() | int() | str():
-            return value
-    return str(value)

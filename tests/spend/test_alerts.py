@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import re
 from datetime import timedelta
 from hashlib import sha256
 
@@ -128,7 +129,7 @@ def test_a_broken_bound_and_a_refused_secret_are_told_by_call_and_by_hour():
 def test_a_webhook_gets_one_signed_body(hooked):
     with receiver() as server:
         hooked(server.url)
-        tag = make_tag("team", limit="10")
+        tag = make_tag("team", limit="10", duration="monthly")
         spend(tag, "8")
         raise_alerts()
         assert (deliver_alerts(), deliver_alerts()) == (1, 0)
@@ -138,6 +139,8 @@ def test_a_webhook_gets_one_signed_body(hooked):
     assert (sent["event"], sent["tag"], sent["spent"], sent["limit"]) == (
         "budget.threshold", "team", 8.0, 10.0,
     )  # fmt: skip
+    for moment in (sent["at"], sent["resets_at"]):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", moment)
     digest = hmac.new(SECRET.encode(), body, sha256).hexdigest()
     assert headers["x-tollgate-signature"] == f"sha256={digest}" == signature(body)
     (delivery,) = AlertDelivery.objects.all()
