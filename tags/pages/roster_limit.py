@@ -72,8 +72,9 @@ class LimitPage(RosterQuestion):
         before = self.row()
         try:
             limit = DollarsField().clean(request.POST.get("limit", ""))
-            if self.is_below(limit, before) and "confirmed" not in request.POST:
-                return self.ask(422, warning=self.warning(limit, before))
+            warning = self.warning(limit, before)
+            if warning and "confirmed" not in request.POST:
+                return self.ask(422, warning=warning)
             version = request.POST.get("version", "")
             change_tag(
                 self.tag.name,
@@ -121,10 +122,13 @@ class LimitPage(RosterQuestion):
         """The field again, with what is to be said about it."""
         return self.show(template=self.part if self.is_cell else None, status=status, **more)
 
-    def is_below(self, limit: int | None, row: Row) -> bool:
-        return limit is not None and row.is_own and limit < row.spent
-
-    def warning(self, limit: int, row: Row) -> str:
+    def warning(self, limit: int | None, row: Row) -> str:
+        """What is to be confirmed; empty where nothing is. An emptied field may be a slip."""
+        if limit is None:
+            has_limit = self.tag.budget.limit is not None
+            return f"Without a limit no call of {self.tag.name} is refused." if has_limit else ""
+        if not row.is_own or limit >= row.spent:
+            return ""
         until = f" until {short_text(row.resets_at, self.now)}" if row.resets_at else ""
         return (
             f"{exact_text(row.spent)} is already spent. With a limit of {exact_text(limit)} every"

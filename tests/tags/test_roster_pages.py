@@ -175,7 +175,7 @@ def field_of(client, tag):
 
 
 @pytest.mark.parametrize(
-    ("typed", "limit"), [("6000", "6000"), (" 1250.50 ", "1250.5"), ("0", "0"), ("", None)]
+    ("typed", "limit"), [("6000", "6000"), (" 1250.50 ", "1250.5"), ("0", "0")]
 )
 def test_it_sets_a_limit(root, typed, limit):
     tag = make_tag("a", limit="5")
@@ -183,7 +183,7 @@ def test_it_sets_a_limit(root, typed, limit):
     answer = root.post(f"/tags/{tag.pk}/limit/", field_of(root, tag) | {"limit": typed})
 
     assert answer["Location"] == "/tags/"
-    assert limit_of(tag) == (None if limit is None else dollars(limit))
+    assert limit_of(tag) == dollars(limit)
     assert Audit.objects.filter(action="change", actor="root").count() == 1
 
 
@@ -195,6 +195,20 @@ def test_it_refuses_what_is_no_amount(root, typed):
 
     assert 'aria-invalid="true"' in text_of(answer, 422)
     assert limit_of(tag) == dollars("5")
+
+
+def test_it_asks_once_more_before_it_takes_a_limit_away(root):
+    tag = make_tag("a", limit="5")
+    emptied = field_of(root, tag) | {"limit": ""}
+
+    asked = text_of(root.post(f"/tags/{tag.pk}/limit/", emptied), 422)
+    assert "Without a limit no call of a is refused." in asked
+    assert limit_of(tag) == dollars("5")
+
+    assert root.post(f"/tags/{tag.pk}/limit/", emptied | {"confirmed": "1"}).status_code == 302
+    assert limit_of(tag) is None
+    again = field_of(root, tag) | {"limit": ""}
+    assert root.post(f"/tags/{tag.pk}/limit/", again).status_code == 302  # nothing to be taken
 
 
 def test_it_asks_once_more_below_what_is_spent(root):
